@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Every external symbol of a module begins with a noun that module owns: check_symbols.py MODULE ARCHIVE"""
+import subprocess
+import sys
+
+NOUNS = {
+    "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "decimal_", "digest_", "err_", "failpoint_", "fs_",
+             "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "thread_", "utf8_", "yaml_"],
+    "store": ["store_"],
+    "net": ["http_client_", "pip_"],
+    "expr": ["feel_"],
+    "spec": ["spec_", "schema_", "table_"],
+    "engine": ["adapter_", "adamw_", "bert_", "checkpoint_", "cpu_", "encoder_", "gemm_", "kernels_", "linear_",
+               "lora_", "predictor_", "safetensors_", "train_", "wordpiece_"],
+    "registry": ["artifact_", "base_", "registry_"],
+    "record": ["decision_", "feedback_", "principal_", "record_"],
+    "decide": ["decide_"],
+    "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_", "journal_"],
+    "serve": ["http_", "admin_", "serve_", "metrics_"],
+    "cli": ["cli_", "cmd_", "config_", "main"],
+}
+
+module, archive = sys.argv[1:]
+listing = subprocess.run(["nm", "-g", "--defined-only", archive], capture_output=True, text=True, check=True).stdout
+bad = 0
+for line in listing.splitlines():
+    fields = line.split()
+    symbol = fields[-1] if len(fields) == 3 else ""
+    if symbol and not symbol.startswith(("__", "_thread", *NOUNS[module])):
+        print(f"{module}: {symbol} has no noun of this module")
+        bad = 1
+sys.exit(bad)

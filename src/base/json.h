@@ -19,14 +19,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JSON_DEPTH_MAX = 128 };
+enum { JSON_DEPTH_MAX = 128, JSON_NUMBER_LEN_MAX = 1000 };
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json {
     enum json_type type;
-    uint32_t line,
-        column; /* of the first byte, both from 1; column in bytes; 0: made by the program */
+    uint32_t line, column; /* of the first byte, from 1, column in bytes; 0: made by the program */
     bool boolean;
     struct str text;             /* JSON_STRING: decoded UTF-8; JSON_NUMBER: its source text */
     size_t n;                    /* items or members */
@@ -49,10 +48,13 @@ enum json_duplicates { JSON_DUPLICATES_REFUSED, JSON_DUPLICATES_KEPT };
  * @param arena  owns the tree; its limit bounds what a text can make us build
  *
  * @return RC_OK
- *         RC_INVALID  not JSON, or a duplicate key when refused; message "line 3, column 7:
- * expected ..." RC_LIMIT    deeper than JSON_DEPTH_MAX, or more than the arena may hold RC_NOMEM
+ *         RC_INVALID  not JSON, or a duplicate key when refused; the message begins
+ *                     "line 3, column 7: "
+ *         RC_LIMIT    deeper than JSON_DEPTH_MAX, a number longer than JSON_NUMBER_LEN_MAX, or
+ *                     more than the arena may hold
+ *         RC_NOMEM
  *
- * The duplicate check is linear in the size of the object (hash set), not quadratic.
+ * The duplicate check sorts: n log n whatever the keys, where a hash table could be attacked.
  */
 MUST_CHECK enum rc json_parse(struct str text, enum json_duplicates duplicates, struct arena *arena,
                               struct json **ret_json, struct err *err);

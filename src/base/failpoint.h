@@ -4,9 +4,12 @@
  *   FAILPOINT("artifact.before_rename");
  *
  * Compiled to nothing unless Meson's option `failpoints` is on (the test builds). Armed by
- * failpoint_arm(), which cli/main.c calls with the environment variable SHOAL_FAILPOINT: NAME=crash
- * kill -9 of ourselves at the first passage NAME=crash@N    at the N-th passage (from 1)
- *   NAME=sleep:MS   wait there
+ * failpoint_arm(), which cli/main.c calls with the environment variable SHOAL_FAILPOINT:
+ *
+ *   NAME=crash      kill -9 of ourselves at the first passage
+ *   NAME=crash@N    at the N-th passage (from 1)
+ *   NAME=sleep:MS   wait there, at each passage
+ *
  * and with SHOAL_FAILPOINT_LOG=PATH: each passage appends its name to the file, so that a test can
  * list them all.
  */

@@ -1,0 +1,50 @@
+#include "tests/support/test.h"
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+static void times_are_written_as_rfc_3339(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {
+        { 0, "1970-01-01T00:00:00.000Z" },
+        { -1, "1969-12-31T23:59:59.999Z" },
+        { 1777800600007, "2026-05-03T09:30:00.007Z" },
+        { 951782400000, "2000-02-29T00:00:00.000Z" },
+        { INT64_MAX, "9999-12-31T23:59:59.999Z" },
+        { INT64_MIN, "0000-01-01T00:00:00.000Z" },
+    };
+    char text[CLOCK_TEXT_LEN + 1];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        clock_format(cases[i].ms, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void a_fixed_clock_moves_only_when_told(void **state)
+{
+    int64_t now_ms = 5;
+    struct clock fixed = clock_fixed(&now_ms), system = clock_system();
+    (void)state;
+
+    assert_int_equal(fixed.now_ms(fixed.self), 5);
+    now_ms = 7;
+    assert_int_equal(fixed.now_ms(fixed.self), 7);
+    assert_int_equal(fixed.monotonic_us(fixed.self), 7000);
+    assert_true(system.now_ms(system.self) > 1700000000000);
+    int64_t before = system.monotonic_us(system.self);
+    assert_true(system.monotonic_us(system.self) >= before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_are_written_as_rfc_3339),
+        cmocka_unit_test(a_fixed_clock_moves_only_when_told),
+    };
+    return cmocka_run_group_tests_name("base/clock", tests, NULL, NULL);
+}

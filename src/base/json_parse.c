@@ -1,31 +1,11 @@
-#include "base/json.h"
-
 #include "base/json_internal.h"
-#include "base/mem.h"
 #include "base/utf8.h"
 
-#include <stdlib.h>
-
-/* An open container. The value it becomes waits in pending[first - 1]. */
-struct frame {
-    enum json_type type;
-    size_t first; /* index in pending of its first item or member */
-};
-
-/*
- * The values of all open containers lie on one stack, `pending`; closing a container moves its own
- * from there into an array of the right size in the arena. The value being read is always
- * pending[n_pending - 1].value.
- */
 struct parser {
     const char *at, *end, *line_start;
     uint32_t line;
     enum json_duplicates duplicates;
-    struct arena *arena;
-    struct json_member *pending;
-    size_t n_pending, capacity;
-    struct frame frames[JSON_DEPTH_MAX];
-    size_t depth;
+    struct json_builder builder;
 };
 
 static uint32_t column_of(const struct parser *p, const char *at)
@@ -56,27 +36,6 @@ static bool take(struct parser *p, char wanted)
         return false;
     p->at++;
     return true;
-}
-
-/* Pushes an empty slot for the next value. */
-static enum rc push_slot(struct parser *p, struct err *err)
-{
-    if (p->n_pending > (p->arena->limit - p->arena->used) / sizeof(struct json))
-        return err_set(err, RC_LIMIT, "JSON text exceeds %zu bytes of memory", p->arena->limit);
-    if (p->n_pending == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 32;
-        struct json_member *grown = mem_array(capacity, sizeof(*grown));
-
-        if (!grown)
-            return err_set(err, RC_NOMEM, "JSON text");
-        if (p->n_pending)
-            memcpy(grown, p->pending, p->n_pending * sizeof(*grown));
-        mem_free(p->pending);
-        p->pending = grown;
-        p->capacity = capacity;
-    }
-    p->pending[p->n_pending++] = (struct json_member){ 0 };
-    return RC_OK;
 }
 
 /* Four hex digits; false when they are not there. */
@@ -158,11 +117,11 @@ static size_t raw_length(const struct parser *p)
 static enum rc read_string(struct parser *p, struct str *ret_text, struct err *err)
 {
     const char *start = p->at++;
-    char *text = arena_array(p->arena, char, raw_length(p) + 1);
+    char *text = arena_array(p->builder.arena, char, raw_length(p) + 1);
     size_t len = 0;
 
     if (!text)
-        return arena_fail(p->arena, err, "JSON text");
+        return arena_fail(p->builder.arena, err, "JSON text");
     while (!take(p, '"')) {
         const char *at = p->at;
         uint32_t c;
@@ -219,9 +178,9 @@ static enum rc read_number(struct parser *p, struct json *v, struct err *err)
     if (len > JSON_NUMBER_LEN_MAX)
         return err_set(err, RC_LIMIT, "line %u, column %u: number of %zu characters, at most %d",
                        p->line, column_of(p, start), len, JSON_NUMBER_LEN_MAX);
-    char *text = arena_strndup(p->arena, start, len);
+    char *text = arena_strndup(p->builder.arena, start, len);
     if (!text)
-        return arena_fail(p->arena, err, "JSON text");
+        return arena_fail(p->builder.arena, err, "JSON text");
     v->type = JSON_NUMBER;
     v->text = (struct str){ text, len };
     return RC_OK;
@@ -253,30 +212,24 @@ static enum rc read_word(struct parser *p, struct json *v, struct err *err)
     return RC_OK;
 }
 
-static enum rc open_container(struct parser *p, enum json_type type, struct json *v,
-                              struct err *err)
+static enum rc open_container(struct parser *p, enum json_type type, struct err *err)
 {
-    if (p->depth == JSON_DEPTH_MAX)
-        return err_set(err, RC_LIMIT, "line %u, column %u: nested deeper than %d", p->line,
-                       column_of(p, p->at), JSON_DEPTH_MAX);
     p->at++;
-    v->type = type;
-    p->frames[p->depth++] = (struct frame){ type, p->n_pending };
-    return RC_OK;
+    return json_builder_open(&p->builder, type, err);
 }
 
 /* Reads a scalar whole, or the opening bracket of a container. */
 static enum rc read_value(struct parser *p, bool *ret_opened, struct err *err)
 {
-    struct json *v = &p->pending[p->n_pending - 1].value;
+    struct json *v = &json_builder_slot(&p->builder)->value;
 
     skip_space(p);
     v->line = p->line;
     v->column = column_of(p, p->at);
     *ret_opened = false;
     switch (p->at < p->end ? *p->at : '\0') {
-    case '[': *ret_opened = true; return open_container(p, JSON_ARRAY, v, err);
-    case '{': *ret_opened = true; return open_container(p, JSON_OBJECT, v, err);
+    case '[': *ret_opened = true; return open_container(p, JSON_ARRAY, err);
+    case '{': *ret_opened = true; return open_container(p, JSON_OBJECT, err);
     case '"': v->type = JSON_STRING; return read_string(p, &v->text, err);
     case '-': return read_number(p, v, err);
     default:
@@ -286,92 +239,15 @@ static enum rc read_value(struct parser *p, bool *ret_opened, struct err *err)
     }
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const struct json_member *left = *(const struct json_member *const *)a;
-    const struct json_member *right = *(const struct json_member *const *)b;
-    int order = str_compare(left->key, right->key);
-
-    if (order)
-        return order;
-    return left < right ? -1 : left > right; /* equal keys stay in source order */
-}
-
-const struct json_member **json_sorted_members(const struct json *object)
-{
-    const struct json_member **sorted = mem_array(object->n, sizeof(const struct json_member *));
-
-    if (!sorted)
-        return NULL;
-    for (size_t i = 0; i < object->n; i++)
-        sorted[i] = &object->members[i];
-    qsort(sorted, object->n, sizeof(*sorted), compare_keys);
-    return sorted;
-}
-
-/* The first member, in source order, whose key an earlier member has; NULL when there is none. */
-static enum rc find_duplicate(const struct json *object, const struct json_member **ret_duplicate,
-                              struct err *err)
-{
-    const struct json_member **sorted = json_sorted_members(object);
-    const struct json_member *found = NULL;
-
-    if (!sorted)
-        return err_set(err, RC_NOMEM, "JSON text");
-    for (size_t i = 1; i < object->n; i++)
-        if (str_equal(sorted[i - 1]->key, sorted[i]->key) && (!found || sorted[i] < found))
-            found = sorted[i];
-    mem_free(sorted);
-    *ret_duplicate = found;
-    return RC_OK;
-}
-
-static enum rc refuse_duplicates(const struct json *object, struct err *err)
-{
-    const struct json_member *duplicate = NULL;
-    enum rc rc = find_duplicate(object, &duplicate, err);
-
-    if (rc || !duplicate)
-        return rc;
-    return err_set(err, RC_INVALID, "line %u, column %u: duplicate key '%.*s'", duplicate->line,
-                   duplicate->column, duplicate->key.len > 100 ? 100 : (int)duplicate->key.len,
-                   duplicate->key.at);
-}
-
-/* Moves the pending values of the innermost container into the arena. */
-static enum rc close_container(struct parser *p, struct err *err)
-{
-    struct frame frame = p->frames[--p->depth];
-    struct json *v = &p->pending[frame.first - 1].value;
-    const struct json_member *values = &p->pending[frame.first];
-
-    v->n = p->n_pending - frame.first;
-    p->n_pending = frame.first;
-    if (frame.type == JSON_ARRAY) {
-        v->items = arena_array(p->arena, struct json, v->n);
-        if (!v->items)
-            return arena_fail(p->arena, err, "JSON text");
-        for (size_t i = 0; i < v->n; i++)
-            v->items[i] = values[i].value;
-        return RC_OK;
-    }
-    v->members = arena_array(p->arena, struct json_member, v->n);
-    if (!v->members)
-        return arena_fail(p->arena, err, "JSON text");
-    if (v->n)
-        memcpy(v->members, values, v->n * sizeof(*values));
-    return p->duplicates == JSON_DUPLICATES_REFUSED && v->n > 1 ? refuse_duplicates(v, err) : RC_OK;
-}
-
 /* A slot for the next item, or for the next member with its key and colon read. */
 static enum rc begin_element(struct parser *p, struct err *err)
 {
-    enum rc rc = push_slot(p, err);
+    enum rc rc = json_builder_push(&p->builder, err);
 
-    if (rc || p->frames[p->depth - 1].type == JSON_ARRAY)
+    if (rc || json_builder_in(&p->builder) == JSON_ARRAY)
         return rc;
 
-    struct json_member *m = &p->pending[p->n_pending - 1];
+    struct json_member *m = json_builder_slot(&p->builder);
     skip_space(p);
     if (p->at == p->end || *p->at != '"')
         return fail_at(p, p->at, "expected a key in double quotes", err);
@@ -387,12 +263,12 @@ static enum rc begin_element(struct parser *p, struct err *err)
 /* Closes what ends here; stops before the next value, or with depth 0 when all is read. */
 static enum rc go_to_next_value(struct parser *p, bool opened, struct err *err)
 {
-    while (p->depth > 0) {
-        bool in_array = p->frames[p->depth - 1].type == JSON_ARRAY;
+    while (p->builder.depth > 0) {
+        bool in_array = json_builder_in(&p->builder) == JSON_ARRAY;
 
         skip_space(p);
         if (take(p, in_array ? ']' : '}')) {
-            enum rc rc = close_container(p, err);
+            enum rc rc = json_builder_close(&p->builder, p->duplicates, err);
             if (rc)
                 return rc;
             opened = false;
@@ -408,14 +284,14 @@ static enum rc go_to_next_value(struct parser *p, bool opened, struct err *err)
 static enum rc read_text(struct parser *p, struct err *err)
 {
     bool opened;
-    enum rc rc = push_slot(p, err);
+    enum rc rc = json_builder_push(&p->builder, err);
 
     while (!rc) {
         rc = read_value(p, &opened, err);
         if (rc)
             return rc;
         rc = go_to_next_value(p, opened, err);
-        if (!rc && p->depth == 0)
+        if (!rc && p->builder.depth == 0)
             break;
     }
     if (rc)
@@ -433,18 +309,11 @@ enum rc json_parse(struct str text, enum json_duplicates duplicates, struct aren
                         .line_start = at,
                         .line = 1,
                         .duplicates = duplicates,
-                        .arena = arena };
+                        .builder = { .arena = arena } };
     enum rc rc = read_text(&p, err);
 
-    if (!rc) {
-        struct json *root = arena_new(arena, struct json);
-        if (root) {
-            *root = p.pending[0].value;
-            *ret_json = root;
-        } else {
-            rc = arena_fail(arena, err, "JSON text");
-        }
-    }
-    mem_free(p.pending);
+    if (!rc)
+        rc = json_builder_end(&p.builder, ret_json, err);
+    json_builder_release(&p.builder);
     return rc;
 }

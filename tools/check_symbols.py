@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 NOUNS = {
-    "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "decimal_", "digest_", "err_", "failpoint_", "fs_",
+    "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "csv_", "decimal_", "digest_", "err_", "failpoint_", "fs_",
              "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "thread_", "utf8_", "yaml_"],
     "store": ["store_"],
     "net": ["http_client_", "pip_"],
     "expr": ["feel_"],
-    "spec": ["spec_", "schema_", "table_"],
+    "spec": ["problem_", "schema_", "spec_", "table_"],
     "engine": ["adapter_", "adamw_", "bert_", "checkpoint_", "cpu_", "encoder_", "gemm_", "kernels_", "linear_",
                "lora_", "predictor_", "safetensors_", "train_", "wordpiece_"],
     "registry": ["artifact_", "base_", "registry_"],

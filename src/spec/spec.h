@@ -1,0 +1,230 @@
+/*
+ * spec.h - slm.yaml: the definition of one SLM. docs/spec.md describes every key for those who
+ * write it; share/schema/slm.schema.json is the same for editors.
+ *
+ *   text --spec_read--> struct spec + all problems
+ *                          |--spec_append_shown--> what the model reads of one input
+ *                          |--spec_render-------> the spec with every default
+ *                          |--spec_digests------> is this the same spec; may the weights be kept
+ *
+ * What expressions see: facts the input fields, the tables and the facts above them; rules that and
+ * the output fields; derived fields that and the derived fields above them. All of these share one
+ * space of plain names, in which no name appears twice. now() and today() are the decision's
+ * recorded time.
+ */
+#ifndef SPEC_SPEC_H
+#define SPEC_SPEC_H
+
+#include "base/crypto.h"
+#include "expr/feel.h"
+#include "spec/problem.h"
+#include "spec/schema.h"
+
+enum {
+    SPEC_BYTES_MAX = 256 << 10,
+    SPEC_JOINT_MAX = 65536, /* combinations of labels over all output fields */
+    SPEC_NAME_MAX = 64,     /* bytes of a name */
+    SPEC_FIELDS_MAX = 64,   /* output fields */
+};
+
+/* A text of the file with its place; empty with line 0 when absent. */
+struct spec_text {
+    struct str text;
+    uint32_t line, column;
+};
+
+/* Lists are always a count directly followed by the array: the reader's table relies on it. */
+
+struct spec_fact {
+    struct spec_text name, expression;
+    const struct feel *feel;
+    struct feel_type type;
+    bool shown; /* the model sees it: its definition is part of what training depends on */
+};
+
+enum spec_rule_kind { SPEC_MUST, SPEC_SHOULD };
+
+struct spec_rule {
+    struct spec_text name, text, must, should, when; /* one of must and should */
+    enum spec_rule_kind kind;
+    const struct feel *feel;      /* of must or should */
+    const struct feel *condition; /* of when; NULL: the rule always applies */
+};
+
+struct spec_derived {
+    struct spec_text name, expression;
+    const struct feel *feel;
+    struct feel_type type;
+};
+
+enum spec_format { SPEC_JSONL, SPEC_CSV }; /* by the path's ending when not given */
+
+struct spec_column {
+    struct spec_text name, type; /* type: string, number, boolean, date, date-time */
+};
+
+struct spec_table {
+    struct spec_text name, path, key; /* key: a column whose values are unique; may be empty */
+    enum spec_format format;
+    size_t n_columns;
+    struct spec_column *columns;
+};
+
+enum spec_split { SPEC_SPLIT_NONE, SPEC_SPLIT_TRAIN, SPEC_SPLIT_VALIDATION, SPEC_SPLIT_TEST };
+
+struct spec_mapping {
+    struct spec_text column, path; /* path: "input.subject", "output.priority" */
+};
+
+struct spec_data {
+    struct spec_text path;
+    enum spec_format format;
+    enum spec_split split;  /* SPEC_SPLIT_NONE: the factory splits */
+    struct spec_text group; /* rows equal in this column stay in one split; may be empty */
+    struct spec_text id;    /* the column of the row's id: "id" */
+    size_t n_columns;       /* 0: rows are {"id", "input": {...}, "output": {...}} */
+    struct spec_mapping *columns;
+};
+
+/* Shares of the rows that no source pins. */
+struct spec_shares {
+    double validation, test;
+};
+
+enum spec_candidate {
+    SPEC_LINEAR,    /* hashed words and characters */
+    SPEC_FROZEN,    /* heads on the frozen base */
+    SPEC_FINETUNED, /* heads and base */
+    SPEC_BLEND,     /* mean of the probabilities of the others */
+};
+
+enum spec_method { SPEC_LORA, SPEC_FULL };
+
+struct spec_training {
+    size_t n_candidates;
+    enum spec_candidate *candidates;
+    enum spec_method method;     /* of the fine-tuned candidate */
+    int64_t epochs, batch, rank; /* rank: of LoRA */
+    double learning_rate, head_learning_rate, weight_decay, warm_up; /* warm_up: share of steps */
+    int64_t budget_tokens; /* of the fine-tuned candidate */
+    int64_t seed;
+};
+
+enum spec_metric {
+    SPEC_ACCURACY,
+    SPEC_MACRO_F1,
+    SPEC_ECE,             /* expected calibration error; smaller is better */
+    SPEC_RULE_VIOLATIONS, /* answers against a must-rule, a count; smaller is better */
+    SPEC_COVERAGE,        /* share of inputs that are answered */
+    SPEC_PRECISION,       /* of the inputs that are answered */
+};
+
+enum spec_floor { SPEC_FLOOR_NONE, SPEC_FLOOR_MAJORITY, SPEC_FLOOR_RULES, SPEC_FLOOR_LINEAR };
+
+/* At least one of the four conditions is set. */
+struct spec_gate {
+    enum spec_metric metric;
+    struct spec_text field; /* an output field; empty: all fields */
+    struct spec_text place; /* of the gate itself, for messages */
+    bool has_min, has_max, has_margin;
+    double min, max;
+    double not_worse_margin; /* at most this much worse than production, paired lower bound */
+    enum spec_floor above;   /* the paired lower bound of the gain over this floor is above 0 */
+};
+
+struct spec_abstain {
+    bool has_target;
+    double target_precision; /* answers below the threshold that reaches it are declined */
+};
+
+/* One closed output field. */
+struct spec_field {
+    struct str name;
+    const struct schema *schema;
+    size_t n_labels;
+    const struct spec_label *labels; /* enumeration in its order; false, true; minimum..maximum */
+};
+
+struct spec_label {
+    struct str text; /* "billing", "false", "7" */
+    struct feel_value value;
+};
+
+struct spec {
+    const char *file, *dir; /* path of slm.yaml, and its folder: what paths in it start from */
+    struct spec_text name, description, base;
+    struct schema input, output;
+    size_t n_tables;
+    struct spec_table *tables;
+    size_t n_facts;
+    struct spec_fact *facts;
+    size_t n_rules;
+    struct spec_rule *rules;
+    size_t n_derived;
+    struct spec_derived *derived;
+    size_t n_shown; /* names of input fields and facts; when not given all input fields */
+    struct spec_text *shown;
+    size_t n_data;
+    struct spec_data *data;
+    struct spec_shares split;
+    struct spec_training training;
+    size_t n_gates;
+    struct spec_gate *gates;
+    struct spec_abstain abstain;
+
+    size_t n_fields; /* of the output, in order */
+    const struct spec_field *fields;
+    size_t n_joint;            /* product of n_labels, at most SPEC_JOINT_MAX */
+    const struct json *source; /* the tree of slm.yaml */
+};
+
+/**
+ * Reads path and finds everything that is wrong with it.
+ *
+ * @param ret_spec  out, in the arena; set only when problems holds no error
+ *
+ * @return RC_OK also when problems are found
+ *         RC_NOT_FOUND, RC_IO  the file cannot be read
+ *         RC_LIMIT             over SPEC_BYTES_MAX, or more than the arena may hold
+ *         RC_NOMEM
+ */
+MUST_CHECK enum rc spec_read(const char *path, struct arena *arena, struct spec **ret_spec,
+                             struct problems *problems, struct err *err);
+
+/* The same for a text; path is what messages and spec->file say. */
+MUST_CHECK enum rc spec_parse(struct str text, const char *path, struct arena *arena,
+                              struct spec **ret_spec, struct problems *problems, struct err *err);
+
+/* The label of each field in a joint assignment: joint in [0, n_joint), the last field runs
+ * fastest. labels: (n_fields,). */
+void spec_labels_of(const struct spec *spec, size_t joint, size_t *labels);
+size_t spec_joint_of(const struct spec *spec, const size_t *labels);
+
+/* The label of a field by its JSON value; false when it is none of them. */
+bool spec_find_label(const struct spec_field *field, const struct json *v, size_t *ret_label);
+
+/* What the model reads of an input: one "name: value" line per shown name that is not null, in the
+ * order of show. White space inside a value becomes one blank, so that no value can forge a line.
+ * input and facts are FEEL_CONTEXTs. */
+void spec_append_shown(struct buf *out, const struct spec *spec, const struct feel_value *input,
+                       const struct feel_value *facts);
+
+/* The spec with every default written out, as a tree (yaml_append() makes it readable). */
+MUST_CHECK enum rc spec_render(const struct spec *spec, struct arena *arena, struct json **ret_tree,
+                               struct err *err);
+
+struct spec_digests {
+    struct digest all;      /* of the rendered spec in canonical form */
+    struct digest training; /* of what the trained weights depend on */
+};
+
+/* training covers base, input, output, show, the facts shown with all they are computed from, data,
+ * split and training: while it stays, a change of rules, gates, derived fields, tables and other
+ * facts keeps the weights. The contents of files are not in it; the dataset has its own digest. */
+MUST_CHECK enum rc spec_digests(const struct spec *spec, struct spec_digests *ret_digests,
+                                struct err *err);
+
+/* The JSON Schema of slm.yaml, made of the table that the reader walks. */
+void spec_append_json_schema(struct buf *out);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * train_ops.c - built once per instruction set, with TRAIN_OPS naming the table (see meson.build).
+ *
+ * "omp simd" here is the compiler's permission to add in lanes, and nothing else of OpenMP: without
+ * it, or with -ffast-math everywhere, a sum would be scalar, or comparisons with infinity
+ * meaningless.
+ */
+#include "engine/train/train_ops.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DOT_BLOCK = 4096 };
+
+/* e^x within 2 ulp for -87 <= x <= 88, saturating outside. Cody & Waite's reduction, then the
+ * series. */
+static inline float exp_lane(float x)
+{
+    const float shifter = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float clamped = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    float shifted = clamped * 1.44269504f + shifter;
+    float n = shifted - shifter;
+    float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
+    float y = 1.0f +
+              r * (1.0f + r * (0.5f + r * (1.66666667e-1f +
+                                           r * (4.16666667e-2f +
+                                                r * (8.33333333e-3f +
+                                                     r * (1.38888889e-3f + r * 1.98412698e-4f))))));
+    int32_t bits;
+    float power;
+
+    bits = ((int32_t)n + 127) << 23;
+    memcpy(&power, &bits, sizeof(power));
+    return y * power;
+}
+
+/* Phi(x), the normal distribution, within 1e-7; *density is e^(-x^2/2).
+ * Abramowitz & Stegun 1964, 7.1.26, which shares its exponential with the density. */
+static inline float normal_lane(float x, float *density)
+{
+    float z = fabsf(x) * 0.70710678f;
+    float t = 1.0f / (1.0f + 0.3275911f * z);
+    float e = exp_lane(-z * z);
+    float upper =
+        0.5f * e * t *
+        (0.254829592f +
+         t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+
+    *density = e;
+    return x < 0.0f ? upper : 1.0f - upper;
+}
+
+static inline float keep_lane(const struct train_dropout *d, uint32_t number)
+{
+    uint32_t h = (number ^ d->key) * 0x9E3779B1u; /* the finaliser of MurmurHash3 */
+
+    h = (h ^ (h >> 16)) * 0x85EBCA6Bu;
+    h = (h ^ (h >> 13)) * 0xC2B2AE35u;
+    h ^= h >> 16;
+    return h >= d->threshold ? d->scale : 0.0f;
+}
+
+static void bias_gelu(float *restrict y, float *restrict x, const float *restrict bias, size_t rows,
+                      size_t n)
+{
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++) {
+            float density, sum = x[j] + bias[j];
+
+            x[j] = sum;
+            y[j] = sum * normal_lane(sum, &density);
+        }
+    }
+}
+
+static void gelu_backward(float *restrict x, const float *restrict dy, size_t n)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) {
+        float density, phi = normal_lane(x[j], &density);
+
+        x[j] = dy[j] * (phi + x[j] * density * 0.39894228f);
+    }
+}
+
+static void add_bias(float *restrict x, size_t stride, const float *restrict bias, size_t rows,
+                     size_t n)
+{
+    for (size_t i = 0; i < rows; i++, x += stride)
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            x[j] += bias[j];
+}
+
+static void drop(float *restrict x, const struct train_dropout *d, uint32_t first, size_t n)
+{
+    if (d->threshold == 0)
+        return;
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        x[j] *= keep_lane(d, first + (uint32_t)j);
+}
+
+static void join(float *restrict x, const float *restrict add, size_t n)
+{
+    if (!add)
+        return;
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        x[j] += add[j];
+}
+
+static void norm(float *restrict y, float *restrict x, float *restrict rstd,
+                 const struct train_norm *p, size_t rows, size_t n)
+{
+    const float *residual = p->residual;
+
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
+        float sum = 0.0f, squares = 0.0f;
+
+        join(x, p->bias, n);
+        drop(x, &p->dropout, p->first + (uint32_t)(i * n), n);
+        join(x, residual, n);
+        residual = residual ? residual + n : NULL;
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += x[j];
+        float mean = sum / (float)n;
+#pragma omp simd reduction(+ : squares)
+        for (size_t j = 0; j < n; j++)
+            squares += (x[j] - mean) * (x[j] - mean);
+        float r = 1.0f / sqrtf(squares / (float)n + p->eps);
+
+        rstd[i] = r;
+#pragma omp simd
+        for (size_t j = 0; j < n; j++) {
+            x[j] = (x[j] - mean) * r;
+            y[j] = x[j] * p->gain[j] + p->shift[j];
+        }
+    }
+}
+
+static void norm_backward(float *restrict grad, float *restrict hat, const float *restrict rstd,
+                          const struct train_norm *p, float *restrict dgain, float *restrict dshift,
+                          size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, grad += n, hat += n) {
+        float sum = 0.0f, sum_hat = 0.0f;
+
+#pragma omp simd reduction(+ : sum, sum_hat)
+        for (size_t j = 0; j < n; j++) {
+            float dhat = grad[j] * p->gain[j];
+
+            dgain[j] += grad[j] * hat[j];
+            dshift[j] += grad[j];
+            sum += dhat;
+            sum_hat += dhat * hat[j];
+        }
+        float mean = sum / (float)n, mean_hat = sum_hat / (float)n, r = rstd[i];
+#pragma omp simd
+        for (size_t j = 0; j < n; j++) {
+            grad[j] = r * (grad[j] * p->gain[j] - mean - hat[j] * mean_hat);
+            hat[j] = grad[j];
+        }
+        drop(hat, &p->dropout, p->first + (uint32_t)(i * n), n);
+    }
+}
+
+static void softmax(float *restrict x, float scale, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, x += n) {
+        float top = -INFINITY, sum = 0.0f;
+
+#pragma omp simd reduction(max : top)
+        for (size_t j = 0; j < n; j++)
+            top = x[j] > top ? x[j] : top;
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++) {
+            x[j] = exp_lane(scale * (x[j] - top));
+            sum += x[j];
+        }
+        float inverse = 1.0f / sum;
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            x[j] *= inverse;
+    }
+}
+
+static void softmax_backward(float *restrict grad, const float *restrict p, float scale,
+                             size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, grad += n, p += n) {
+        float sum = 0.0f;
+
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += grad[j] * p[j];
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            grad[j] = scale * p[j] * (grad[j] - sum);
+    }
+}
+
+static void column_sums(float *restrict sum, const float *restrict x, size_t stride, size_t rows,
+                        size_t n)
+{
+    for (size_t i = 0; i < rows; i++, x += stride)
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            sum[j] += x[j];
+}
+
+static void add(float *restrict y, const float *restrict x, float factor, size_t n)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        y[j] += factor * x[j];
+}
+
+static double dot(const float *x, const float *y, size_t n)
+{
+    double total = 0.0;
+
+    for (size_t at = 0; at < n; at += DOT_BLOCK) {
+        size_t end = n - at < DOT_BLOCK ? n : at + DOT_BLOCK;
+        float sum = 0.0f;
+
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = at; j < end; j++)
+            sum += x[j] * y[j];
+        total += (double)sum;
+    }
+    return total;
+}
+
+static void adamw(float *restrict w, float *restrict m, float *restrict v,
+                  const float *restrict gradient, const struct train_adamw *p, size_t n)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) {
+        float g = gradient[j] * p->gradient_scale;
+
+        m[j] += (1.0f - p->beta1) * (g - m[j]);
+        v[j] = p->beta2 * v[j] + (1.0f - p->beta2) * g * g;
+        w[j] = w[j] * p->decay - p->rate * m[j] / (sqrtf(v[j]) * p->root_scale + p->eps);
+    }
+}
+
+#define TEXT_OF(name) #name
+#define TEXT(name)    TEXT_OF(name)
+
+const struct train_ops TRAIN_OPS = {
+    .name = &TEXT(TRAIN_OPS)[sizeof("train_ops_") - 1],
+    .bias_gelu = bias_gelu,
+    .gelu_backward = gelu_backward,
+    .add_bias = add_bias,
+    .norm = norm,
+    .norm_backward = norm_backward,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .drop = drop,
+    .column_sums = column_sums,
+    .add = add,
+    .dot = dot,
+    .adamw = adamw,
+};

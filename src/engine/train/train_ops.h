@@ -1,0 +1,96 @@
+/*
+ * train_ops.h - the elementwise and row-wise arithmetic of training, in f32.
+ *
+ * One source, train_ops.c, is built once per row of the table below with that row's instruction
+ * set; its loops are written for the compiler to vectorise. The rows differ in the order of their
+ * sums and so in the last bits: training is bit-identical on the same row, which is recorded, and
+ * not across rows. Nothing here is used by serving.
+ *
+ * Shapes: x (rows, n) row-major and contiguous unless a stride is given. No function allocates,
+ * fails or keeps state; arrays do not overlap unless a comment says so.
+ */
+#ifndef ENGINE_TRAIN_OPS_H
+#define ENGINE_TRAIN_OPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Dropout: value number i of a site is kept, and multiplied by 1 / (1 - rate), when
+ * hash(key, i) >= rate * 2^32. The decision depends on nothing else, so backward repeats forward's
+ * without storing it, and rows may be computed by any thread.
+ */
+struct train_dropout {
+    uint32_t key;       /* of the seed, the step and the site */
+    uint32_t threshold; /* rate * 2^32; 0: dropout is off */
+    float scale;        /* 1 / (1 - rate) */
+};
+
+/* A row-normalised sum: one position of a transformer where a residual joins. */
+struct train_norm {
+    const float *bias;     /* (n,) of the linear layer before, NULL: none */
+    const float *residual; /* (rows, n), NULL: none */
+    struct train_dropout dropout;
+    uint32_t first;            /* dropout's number of x[0,0] */
+    const float *gain, *shift; /* (n,) of the normalisation */
+    float eps;
+};
+
+/* One AdamW step's constants; bias corrections are folded in. */
+struct train_adamw {
+    float beta1, beta2;
+    float rate;       /* learning rate / (1 - beta1^t) */
+    float root_scale; /* 1 / sqrt(1 - beta2^t) */
+    float eps;
+    float decay;          /* 1 - learning rate * weight decay */
+    float gradient_scale; /* of clipping */
+};
+
+struct train_ops {
+    const char *name;
+
+    /* x += bias per row; y = gelu(x) = x Phi(x). Hendrycks & Gimpel 2016, arXiv:1606.08415 */
+    void (*bias_gelu)(float *y, float *x, const float *bias, size_t rows, size_t n);
+    /* x becomes dy gelu'(x). */
+    void (*gelu_backward)(float *x, const float *dy, size_t n);
+
+    void (*add_bias)(float *x, size_t stride, const float *bias, size_t rows, size_t n);
+
+    /* sum = dropout(x + bias) + residual; hat = (sum - mean) * rstd per row; y = hat * gain +
+     * shift; x becomes hat, rstd (rows,) is kept for backward. Ba et al. 2016, arXiv:1607.06450 */
+    void (*norm)(float *y, float *x, float *rstd, const struct train_norm *p, size_t rows,
+                 size_t n);
+    /* grad: dy in, d(sum) out. hat: in; out, d(sum) through dropout. dgain, dshift (n,) are added
+     * to. */
+    void (*norm_backward)(float *grad, float *hat, const float *rstd, const struct train_norm *p,
+                          float *dgain, float *dshift, size_t rows, size_t n);
+
+    /* Each row becomes softmax(scale * row). */
+    void (*softmax)(float *x, float scale, size_t rows, size_t n);
+    /* grad: dp in; out, the gradient before scaling: scale * p * (dp - sum(dp * p)). */
+    void (*softmax_backward)(float *grad, const float *p, float scale, size_t rows, size_t n);
+
+    /* x[i] is dropped or scaled as number first + i. */
+    void (*drop)(float *x, const struct train_dropout *d, uint32_t first, size_t n);
+
+    /* sum[j] += sum over rows of x[i,j], in the order of the rows. */
+    void (*column_sums)(float *sum, const float *x, size_t stride, size_t rows, size_t n);
+    void (*add)(float *y, const float *x, float factor, size_t n); /* y += factor * x */
+    double (*dot)(const float *x, const float *y,
+                  size_t n); /* in f32 lanes per 4,096 values, then f64 */
+
+    /* Decoupled weight decay. Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2. */
+    void (*adamw)(float *w, float *m, float *v, const float *gradient, const struct train_adamw *p,
+                  size_t n);
+};
+
+/* The best row for this CPU; or the named one ("generic", "avx2", "avx512"), NULL when it has not.
+ */
+const struct train_ops *train_ops_best(void);
+const struct train_ops *train_ops_named(const char *name);
+
+struct train_dropout train_dropout_of(float rate, uint32_t key);
+
+extern const struct train_ops train_ops_generic, train_ops_avx2, train_ops_avx512;
+
+#endif

@@ -7,7 +7,7 @@ NOUNS = {
     "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "csv_", "decimal_", "digest_", "err_", "failpoint_", "fs_",
              "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "thread_", "utf8_", "yaml_"],
     "store": ["store_"],
-    "net": ["http_client_", "pip_"],
+    "net": ["http_client_", "pip_", "wheel_"],
     "expr": ["feel_"],
     "spec": ["problem_", "schema_", "spec_", "table_"],
     "engine": ["adapter_", "adamw_", "bert_", "checkpoint_", "cpu_", "encoder_", "gemm_", "kernels_", "linear_",
@@ -17,7 +17,7 @@ NOUNS = {
     "decide": ["decide_"],
     "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_", "journal_"],
     "serve": ["http_", "admin_", "serve_", "metrics_"],
-    "cli": ["cli_", "cmd_", "config_", "main"],
+    "cli": ["catalogue_", "cli_", "cmd_", "config_", "main", "progress_"],
 }
 
 module, archive = sys.argv[1:]

@@ -29,6 +29,8 @@ MAY_USE = {
             "serve"],
 }
 WRAPPED_BY = {
+    "archive.h": ["net/wheel.c"],
+    "archive_entry.h": ["net/wheel.c"],
     "openssl/evp.h": ["base/crypto.c"],
     "yaml.h": ["base/yaml.c"],
     "bid_functions.h": ["base/decimal.c"],

@@ -1,0 +1,266 @@
+/*
+ * rows_internal.h - the float kernels of one row of the table.
+ *
+ * This text is included by kernels_scalar.c, kernels_avx2.c and kernels_avx512.c, each behind its
+ * own lanes_*_internal.h. What it computes is said in kernels.h; in which order, here.
+ */
+#ifndef ENGINE_ROWS_INTERNAL_H
+#define ENGINE_ROWS_INTERNAL_H
+
+#include "engine/kernels/kernels.h"
+
+#include "base/macros.h"
+
+#include <stdbool.h>
+
+enum { LANES = KERNELS_LANES, QUERIES = 4 /* at a time, sharing what is loaded of the keys */ };
+
+/* e^x for x <= 0, below -87 as at -87; within 2 units in the last place. x = n ln 2 + r, |r| <= ln
+ * 2 / 2, e^r by its Taylor polynomial of degree 7. */
+static inline struct lanes exp_of(struct lanes x)
+{
+    const float log2_e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+
+    x = lanes_max(x, lanes_set(-87.0f));
+    struct lanes n = lanes_round(lanes_mul(x, lanes_set(log2_e)));
+    struct lanes r = lanes_fma(n, lanes_set(-ln2_high), x);
+    r = lanes_fma(n, lanes_set(-ln2_low), r);
+
+    struct lanes y = lanes_set(1.0f / 5040.0f);
+    y = lanes_fma(y, r, lanes_set(1.0f / 720.0f));
+    y = lanes_fma(y, r, lanes_set(1.0f / 120.0f));
+    y = lanes_fma(y, r, lanes_set(1.0f / 24.0f));
+    y = lanes_fma(y, r, lanes_set(1.0f / 6.0f));
+    y = lanes_fma(y, r, lanes_set(0.5f));
+    y = lanes_fma(y, r, lanes_set(1.0f));
+    y = lanes_fma(y, r, lanes_set(1.0f));
+    return lanes_mul(y, lanes_power_of_two(n));
+}
+
+/* erfc(z) = t (a1 + t (a2 + ...)) e^(-z^2), t = 1 / (1 + p z), z >= 0; Phi(-z sqrt 2) is half. */
+static inline struct lanes gelu_of(struct lanes x)
+{
+    struct lanes one = lanes_set(1.0f), zero = lanes_set(0.0f);
+    struct lanes z = lanes_mul(lanes_abs(x), lanes_set(0.707106781f));
+    struct lanes t = lanes_div(one, lanes_fma(z, lanes_set(0.3275911f), one));
+
+    struct lanes y = lanes_set(1.061405429f);
+    y = lanes_fma(y, t, lanes_set(-1.453152027f));
+    y = lanes_fma(y, t, lanes_set(1.421413741f));
+    y = lanes_fma(y, t, lanes_set(-0.284496736f));
+    y = lanes_fma(y, t, lanes_set(0.254829592f));
+    struct lanes tail = lanes_mul(lanes_mul(y, t), exp_of(lanes_sub(zero, lanes_mul(z, z))));
+    tail = lanes_mul(tail, lanes_set(0.5f));
+    return lanes_mul(x, lanes_where_negative(x, tail, lanes_sub(one, tail)));
+}
+
+static void gelu(float *x, size_t n)
+{
+    ASSERT(n % LANES == 0);
+    for (size_t i = 0; i < n; i += LANES)
+        lanes_store(x + i, gelu_of(lanes_load(x + i)));
+}
+
+static void quantise(const struct kernels_int8_rows *rows, const float *x)
+{
+    size_t n_blocks = rows->n_rows * rows->n_columns / KERNELS_BLOCK;
+
+    ASSERT(rows->n_columns % KERNELS_BLOCK == 0);
+    for (size_t b = 0; b < n_blocks; b++) {
+        struct lanes first = lanes_load(x + b * KERNELS_BLOCK);
+        struct lanes second = lanes_load(x + b * KERNELS_BLOCK + LANES);
+        float highest = lanes_highest(lanes_max(lanes_abs(first), lanes_abs(second)));
+        /* 0 for numbers; a NaN wherever an infinity or NaN is, which lanes_max may lose */
+        float poison = lanes_sum(lanes_add(lanes_sub(first, first), lanes_sub(second, second)));
+        bool is_number = poison == 0.0f;
+        float scale = highest >= 1e-30f && is_number ? highest / 127.0f : 0.0f;
+        struct lanes inverse = lanes_set(scale > 0.0f ? 127.0f / highest : 0.0f);
+
+        if (!is_number)
+            first = second = lanes_set(0.0f);
+        int8_t *values = rows->values + b * KERNELS_BLOCK;
+        int32_t sum = lanes_store_int8(values, lanes_round(lanes_mul(first, inverse)));
+        sum += lanes_store_int8(values + LANES, lanes_round(lanes_mul(second, inverse)));
+        rows->scales[b] = is_number ? scale : NAN;
+        rows->offsets[b] = -128 * sum;
+    }
+}
+
+/* Four outputs at a time share what is loaded of x; each is a sum of its own. */
+static void linear_f32(float *y, const float *x, const float *w, const float *bias, size_t n_rows,
+                       size_t n_outputs, size_t n_inputs)
+{
+    ASSERT(n_inputs % LANES == 0);
+    for (size_t m = 0; m < n_rows; m++) {
+        for (size_t n = 0; n < n_outputs; n += 4) {
+            struct lanes sums[4] = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f),
+                                     lanes_set(0.0f) };
+            size_t n_left = n_outputs - n < 4 ? n_outputs - n : 4;
+
+            for (size_t k = 0; k < n_inputs; k += LANES) {
+                struct lanes inputs = lanes_load(x + m * n_inputs + k);
+                for (size_t i = 0; i < n_left; i++)
+                    sums[i] = lanes_fma(inputs, lanes_load(w + (n + i) * n_inputs + k), sums[i]);
+            }
+            for (size_t i = 0; i < n_left; i++)
+                y[m * n_outputs + n + i] = lanes_sum(sums[i]) + bias[n + i];
+        }
+    }
+}
+
+static void add_layernorm(float *y, const float *a, const float *b, const float *gain,
+                          const float *bias, float eps, size_t n_rows, size_t n_columns)
+{
+    ASSERT(n_columns > 0 && n_columns % LANES == 0);
+    for (size_t m = 0; m < n_rows; m++, y += n_columns, a += n_columns, b += n_columns) {
+        struct lanes sum = lanes_set(0.0f), squares = lanes_set(0.0f);
+
+        for (size_t c = 0; c < n_columns; c += LANES) {
+            struct lanes s = lanes_add(lanes_load(a + c), lanes_load(b + c));
+            lanes_store(y + c, s);
+            sum = lanes_add(sum, s);
+        }
+        struct lanes mean = lanes_set(lanes_sum(sum) / (float)n_columns);
+        for (size_t c = 0; c < n_columns; c += LANES) {
+            struct lanes d = lanes_sub(lanes_load(y + c), mean);
+            squares = lanes_fma(d, d, squares);
+        }
+        float variance = lanes_sum(squares) / (float)n_columns;
+        struct lanes inverse = lanes_set(1.0f / sqrtf(variance + eps));
+        for (size_t c = 0; c < n_columns; c += LANES) {
+            struct lanes d = lanes_mul(lanes_sub(lanes_load(y + c), mean), inverse);
+            lanes_store(y + c, lanes_fma(d, lanes_load(gain + c), lanes_load(bias + c)));
+        }
+    }
+}
+
+/* scores[r][j] = q_r . k_j for n_queries <= QUERIES queries; keys are transposed, (D, n_padded). */
+static inline void score_keys(float *scores, const float *const *queries, size_t n_queries,
+                              const float *keys, size_t n_padded, size_t head_width)
+{
+    for (size_t j = 0; j < n_padded; j += LANES) {
+        struct lanes sums[QUERIES] = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f),
+                                       lanes_set(0.0f) };
+
+        for (size_t d = 0; d < head_width; d++) {
+            struct lanes key = lanes_load(keys + d * n_padded + j);
+            for (size_t r = 0; r < n_queries; r++)
+                sums[r] = lanes_fma(lanes_set(queries[r][d]), key, sums[r]);
+        }
+        for (size_t r = 0; r < n_queries; r++)
+            lanes_store(scores + r * n_padded + j, sums[r]);
+    }
+}
+
+/* Scores to exp((score - highest) * scale); the padding becomes 0. Returns their sum. */
+static inline float weigh_scores(float *scores, size_t n_tokens, size_t n_padded, float scale)
+{
+    struct lanes highest = lanes_set(scores[0]), sum = lanes_set(0.0f);
+
+    for (size_t j = n_tokens; j < n_padded; j++)
+        scores[j] = scores[0];
+    for (size_t j = 0; j < n_padded; j += LANES)
+        highest = lanes_max(lanes_load(scores + j), highest);
+    highest = lanes_set(lanes_highest(highest));
+    for (size_t j = 0; j < n_padded; j += LANES) {
+        struct lanes d = lanes_sub(lanes_load(scores + j), highest);
+        lanes_store(scores + j, exp_of(lanes_mul(d, lanes_set(scale))));
+    }
+    for (size_t j = n_tokens; j < n_padded; j++)
+        scores[j] = 0.0f;
+    for (size_t j = 0; j < n_padded; j += LANES)
+        sum = lanes_add(sum, lanes_load(scores + j));
+    return lanes_sum(sum);
+}
+
+/* y_r = (sum over j of weights[r][j] v_j) / sums[r]; values and outputs are `stride` apart. */
+static inline void mix_values(float *const *outputs, const float *weights, const float *sums,
+                              size_t n_queries, const float *values, size_t stride, size_t n_tokens,
+                              size_t n_padded, size_t head_width)
+{
+    for (size_t d = 0; d < head_width; d += LANES) {
+        struct lanes mixed[QUERIES] = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f),
+                                        lanes_set(0.0f) };
+
+        for (size_t j = 0; j < n_tokens; j++) {
+            struct lanes value = lanes_load(values + j * stride + d);
+            for (size_t r = 0; r < n_queries; r++)
+                mixed[r] = lanes_fma(lanes_set(weights[r * n_padded + j]), value, mixed[r]);
+        }
+        for (size_t r = 0; r < n_queries; r++)
+            lanes_store(outputs[r] + d, lanes_div(mixed[r], lanes_set(sums[r])));
+    }
+}
+
+static inline void attend(float *y, const float *qkv, size_t first, size_t n_queries,
+                          size_t n_tokens, size_t width, size_t head_width, const float *keys,
+                          float *scores)
+{
+    size_t n_padded = (n_tokens + LANES - 1) / LANES * LANES;
+    float scale = 1.0f / sqrtf((float)head_width), sums[QUERIES];
+    const float *queries[QUERIES];
+    float *outputs[QUERIES];
+
+    for (size_t r = 0; r < n_queries; r++) {
+        queries[r] = qkv + (first + r) * 3 * width;
+        outputs[r] = y + (first + r) * width;
+    }
+    score_keys(scores, queries, n_queries, keys, n_padded, head_width);
+    for (size_t r = 0; r < n_queries; r++)
+        sums[r] = weigh_scores(scores + r * n_padded, n_tokens, n_padded, scale);
+    mix_values(outputs, scores, sums, n_queries, qkv + 2 * width, 3 * width, n_tokens, n_padded,
+               head_width);
+}
+
+static void attention(float *y, const float *qkv, size_t n_tokens, size_t n_heads,
+                      size_t head_width, float *scratch)
+{
+    size_t width = n_heads * head_width;
+    size_t n_padded = (n_tokens + LANES - 1) / LANES * LANES;
+    float *keys = scratch, *scores = scratch + n_padded * head_width;
+
+    ASSERT(head_width % LANES == 0);
+    for (size_t h = 0; h < n_heads; h++, y += head_width, qkv += head_width) {
+        size_t i = 0;
+
+        for (size_t d = 0; d < head_width; d++)
+            for (size_t j = 0; j < n_padded; j++)
+                keys[d * n_padded + j] = j < n_tokens ? qkv[j * 3 * width + width + d] : 0.0f;
+        for (; i + QUERIES <= n_tokens; i += QUERIES) /* constant, so that it is unrolled */
+            attend(y, qkv, i, QUERIES, n_tokens, width, head_width, keys, scores);
+        for (; i < n_tokens; i++)
+            attend(y, qkv, i, 1, n_tokens, width, head_width, keys, scores);
+    }
+}
+
+static void unit_mean(float *y, const float *x, size_t n_tokens, size_t n_columns)
+{
+    struct lanes squares = lanes_set(0.0f);
+
+    ASSERT(n_tokens > 0 && n_columns % LANES == 0);
+    for (size_t c = 0; c < n_columns; c += LANES) {
+        struct lanes sum = lanes_load(x + c);
+
+        for (size_t t = 1; t < n_tokens; t++)
+            sum = lanes_add(sum, lanes_load(x + t * n_columns + c));
+        sum = lanes_div(sum, lanes_set((float)n_tokens));
+        lanes_store(y + c, sum);
+        squares = lanes_fma(sum, sum, squares);
+    }
+    float length = sqrtf(lanes_sum(squares));
+    struct lanes divisor = lanes_set(length > 1e-12f || length != length ? length : 1e-12f);
+    for (size_t c = 0; c < n_columns; c += LANES)
+        lanes_store(y + c, lanes_div(lanes_load(y + c), divisor));
+}
+
+static inline void fill_rows(struct kernels *kernels)
+{
+    kernels->quantise = quantise;
+    kernels->linear_f32 = linear_f32;
+    kernels->add_layernorm = add_layernorm;
+    kernels->gelu = gelu;
+    kernels->attention = attention;
+    kernels->unit_mean = unit_mean;
+}
+
+#endif

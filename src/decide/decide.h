@@ -1,0 +1,145 @@
+/*
+ * decide.h - the one function that answers an input.
+ *
+ *   input -> facts -> rendering -> model -> calibration -> rule mask -> output or abstention
+ *
+ * Evaluation, replay, the file command and the service all call decide_rows(); nothing else makes a
+ * decision. That is why what is served is what was evaluated.
+ *
+ * How an answer is chosen. The output fields are closed: their joint label space is the product of
+ * their labels. An assignment in it has the product of the fields' calibrated probabilities.
+ * Assignments that break a must-rule are struck out; the most probable one left is the answer (the
+ * first of equals), and the confidence of a field is the share of the probability left that agrees
+ * with the answer there. No answer is given (the SLM abstains) when
+ *   - a fact is undetermined,
+ *   - no assignment is free of a broken must-rule (the rules are named),
+ *   - a must-rule is undetermined on the best assignment,
+ *   - the confidence of a field is below its threshold.
+ * So an answer that breaks a must-rule cannot be given.
+ *
+ * Determinism: a result is a function of (spec, adapter, tables, calibration, input, now_ms), bit
+ * for bit. Other rows of the batch, threads, kernel rows and CPUs do not matter.
+ */
+#ifndef DECIDE_DECIDE_H
+#define DECIDE_DECIDE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "engine/predictor.h"
+#include "expr/feel.h"
+#include "spec/problem.h"
+#include "spec/spec.h"
+#include "spec/table.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    DECIDE_ROWS_MAX = 4096,           /* of one call */
+    DECIDE_ROW_BYTES_MAX = 4 << 20,   /* of memory for one row's facts, rules and result */
+    DECIDE_SHOWN_BYTES_MAX = 1 << 16, /* of the text that the model reads */
+};
+
+/* Of one output field; fitted on validation rows (factory/). */
+struct decide_calibration {
+    double temperature; /* > 0; the logits are divided by it; 1: as the model says */
+    double threshold;   /* in [0, 1]; confidence below it: abstain; 0: never */
+};
+
+/* What a decider is made of; all borrowed, and must outlive it. */
+struct decide_parts {
+    const struct spec *spec;
+    const struct predictor *predictor;            /* NULL: every row must bring its scores */
+    const struct table *tables;                   /* (spec->n_tables,) in the spec's order */
+    const struct decide_calibration *calibration; /* (spec->n_fields,) */
+};
+
+/* A version ready to answer: immutable, shared between threads. */
+struct decider;
+
+/* RC_INVALID: a calibration out of range; RC_LIMIT, RC_NOMEM. The decider lives in the arena. */
+MUST_CHECK enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
+                               struct decider **ret_decider, struct err *err);
+
+struct decide_row {
+    const struct json *input; /* as the spec's input says; anything else is refused, not answered */
+    int64_t now_ms;           /* the recorded time, Unix milliseconds: what now() answers */
+    const float *scores;      /* (n_labels,) as decide_result has them; NULL: the model is run.
+                                 For calibration, which asks the same rows again and again. */
+};
+
+enum decide_verdict {
+    DECIDE_ANSWERED,
+    DECIDE_FACT_UNDETERMINED,
+    DECIDE_RULES_CONFLICT,
+    DECIDE_RULE_UNDETERMINED,
+    DECIDE_LOW_CONFIDENCE,
+    DECIDE_REFUSED, /* no decision: the input is not valid, too long, or beyond a limit */
+};
+
+const char *
+decide_verdict_name(enum decide_verdict verdict); /* "answered", "rules_conflict", ... */
+
+enum decide_rule_result {
+    DECIDE_RULE_HOLDS,
+    DECIDE_RULE_BROKEN,
+    DECIDE_RULE_NULL,    /* undetermined */
+    DECIDE_RULE_ASIDE,   /* its when: says that it does not apply */
+    DECIDE_RULE_NOT_RUN, /* there is no answer to hold it against */
+};
+
+const char *decide_rule_result_name(enum decide_rule_result result); /* "holds", "broken", ... */
+
+/* Lives in the arena of the call. */
+struct decide_result {
+    enum decide_verdict verdict;
+    struct err refusal; /* DECIDE_REFUSED: why, in short */
+    const struct problems
+        *refused;      /* DECIDE_REFUSED for an invalid input: all that is wrong; or NULL */
+    struct str reason; /* why there is no answer, a sentence; empty when answered */
+
+    size_t n_labels;     /* of all fields together */
+    const float *scores; /* (n_labels,) natural logarithms of the model's probabilities */
+    bool has_best;       /* false: refused, a fact undetermined, or rules_conflict */
+    size_t best;         /* joint assignment, see spec_labels_of(); the suggestion when abstained */
+    const double *confidence;             /* (n_fields,), with has_best */
+    const enum decide_rule_result *rules; /* (n_rules,) on the best assignment */
+    struct feel_value facts;              /* context */
+    struct feel_value derived;            /* context, with has_best */
+};
+
+/**
+ * Answers rows, the model in one batch.
+ *
+ * @param rows        in, (n_rows,)
+ * @param pool        threads for the model; NULL: the caller's alone
+ * @param arena       owns the results
+ * @param results     out, (n_rows,); a row that cannot be answered is DECIDE_REFUSED with its
+ *                    refusal, and the others are answered all the same
+ *
+ * @return RC_OK
+ *         RC_LIMIT   more than DECIDE_ROWS_MAX rows, or more than the arena may hold
+ *         RC_NOMEM
+ */
+MUST_CHECK enum rc decide_rows(const struct decider *decider, const struct decide_row *rows,
+                               size_t n_rows, struct pool *pool, struct arena *arena,
+                               struct decide_result *results, struct err *err);
+
+/*
+ * Appends the answer's members, without the braces around them, in this order and form:
+ *   "output":{...} or null,  "confidence":{"priority":0.8731},
+ *   "abstained":null or {"reason":"low_confidence","text":"...","suggestion":{...} or null},
+ *   "facts":{...},  "rules":[{"id":"R1","result":"holds","text":"..."}]
+ * Not for refused rows (asserted). These bytes are what is stored, served and replayed.
+ */
+void decide_append_answer(struct buf *out, const struct decider *decider,
+                          const struct decide_result *result);
+
+/* The output object alone (closed fields, then derived), of an answered row or a suggestion. */
+void decide_append_output(struct buf *out, const struct decider *decider,
+                          const struct decide_result *result);
+
+#endif

@@ -12,10 +12,10 @@ NOUNS = {
     "spec": ["problem_", "schema_", "spec_", "table_"],
     "engine": ["adapter_", "adamw_", "bert_", "checkpoint_", "cpu_", "encoder_", "gemm_", "kernels_", "linear_",
                "lora_", "predictor_", "safetensors_", "train_", "wordpiece_"],
-    "registry": ["artifact_", "base_", "registry_"],
+    "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "decide": ["decide_"],
-    "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_", "journal_"],
+    "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_"],
     "serve": ["http_", "admin_", "serve_", "metrics_"],
     "cli": ["catalogue_", "cli_", "cmd_", "config_", "main", "progress_"],
 }

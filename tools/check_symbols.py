@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 NOUNS = {
-    "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "csv_", "decimal_", "digest_", "err_", "failpoint_", "fs_",
+    "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "csv_", "decimal_", "digest_", "err_", "exact_", "failpoint_", "fs_",
              "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "thread_", "utf8_", "yaml_"],
     "store": ["store_"],
     "net": ["http_client_", "pip_", "wheel_"],

@@ -1,3 +1,4 @@
+#include "base/exact_math.h"
 #include "engine/linear/linear.h"
 #include "engine/linear/linear_internal.h"
 
@@ -105,7 +106,7 @@ enum rc linear_vocabulary_count(const struct str *texts, size_t n_texts, size_t 
         if (length < count_min)
             continue;
         hashes[kept] = sorted[at];
-        idf[kept++] = (float)(linear_ln((1.0 + (double)n_texts) / (1.0 + (double)length)) + 1.0);
+        idf[kept++] = (float)(exact_ln((1.0 + (double)n_texts) / (1.0 + (double)length)) + 1.0);
     }
     *ret_vocabulary = (struct linear_vocabulary){ n_features, hashes, idf };
     return RC_OK;
@@ -160,7 +161,7 @@ enum rc linear_featurize(const struct linear_vocabulary *vocabulary, struct str 
         if (found == vocabulary->n_features)
             continue;
         index[n] = (uint32_t)found;
-        value[n] = (float)((1.0 + linear_ln((double)length)) * (double)vocabulary->idf[found]);
+        value[n] = (float)((1.0 + exact_ln((double)length)) * (double)vocabulary->idf[found]);
         n++;
         if (hashes[at] >> LINEAR_BLOCK_BIT == 0)
             n_words = n;

@@ -1,6 +1,7 @@
 #include "engine/linear/linear_fit.h"
 #include "engine/linear/linear_internal.h"
 
+#include "base/exact_math.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -149,7 +150,7 @@ static void score_row(const struct fit *fit, size_t r)
     linear_log_softmax(z, fit->n_classes, z);
     fit->losses[r] = -(double)z[label];
     for (size_t k = 0; k < fit->n_classes; k++)
-        z[k] = (float)linear_exp((double)z[k]) * share;
+        z[k] = (float)exact_exp((double)z[k]) * share;
     z[label] -= share;
 }
 

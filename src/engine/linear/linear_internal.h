@@ -1,4 +1,4 @@
-/* linear_internal.h - arithmetic that gives the same bytes everywhere, and the hashed n-grams. */
+/* linear_internal.h - the softmax of a head, and the hashed n-grams of a text. */
 #ifndef ENGINE_LINEAR_INTERNAL_H
 #define ENGINE_LINEAR_INTERNAL_H
 
@@ -8,11 +8,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* ln x for x > 0 and e^x, within 2 units of the last place of a double: +, -, * and / alone, which
- * IEEE 754 fixes to the bit. libm chooses its code by CPU. */
-double linear_ln(double x);
-double linear_exp(double x);
 
 /* ln p = z - ln(sum exp z), in place; z (K,), log_probs (K,). */
 void linear_log_softmax(const float *z, size_t n_classes, float *log_probs);

@@ -1,62 +1,5 @@
+#include "base/exact_math.h"
 #include "engine/linear/linear_internal.h"
-
-#include <math.h>
-
-static const double LN2 = 0x1.62e42fefa39efp-1;
-static const double ODD_INVERSES[] = { 1.0,        1.0 / 3.0,  1.0 / 5.0,  1.0 / 7.0,
-                                       1.0 / 9.0,  1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0,
-                                       1.0 / 17.0, 1.0 / 19.0, 1.0 / 21.0, 1.0 / 23.0 };
-static const double INVERSE_FACTORIALS[] = {
-    1.0,
-    1.0,
-    1.0 / 2.0,
-    1.0 / 6.0,
-    1.0 / 24.0,
-    1.0 / 120.0,
-    1.0 / 720.0,
-    1.0 / 5040.0,
-    1.0 / 40320.0,
-    1.0 / 362880.0,
-    1.0 / 3628800.0,
-    1.0 / 39916800.0,
-    1.0 / 479001600.0,
-    1.0 / 6227020800.0,
-};
-
-double linear_ln(double x)
-{
-    int exponent;
-    double m = frexp(x, &exponent); /* [0.5, 1); exact */
-
-    ASSERT(x > 0.0 && isfinite(x));
-    if (m < 0x1.6a09e667f3bcdp-1) { /* below sqrt(1/2): keep m near 1 */
-        m *= 2.0;
-        exponent--;
-    }
-    /* ln m = 2 artanh(t) = 2 (t + t^3/3 + t^5/5 + ...), |t| < 0.172 */
-    double t = (m - 1.0) / (m + 1.0);
-    double square = t * t;
-    double sum = 0.0;
-
-    for (size_t i = ARRAY_LEN(ODD_INVERSES); i-- > 0;)
-        sum = sum * square + ODD_INVERSES[i];
-    return exponent * LN2 + 2.0 * t * sum;
-}
-
-double linear_exp(double x)
-{
-    if (x < -700.0)
-        return 0.0;
-    ASSERT(x < 700.0);
-
-    double k = floor(x / LN2 + 0.5);
-    double r = x - k * LN2; /* |r| <= 0.35: 14 terms reach the last place */
-    double sum = 0.0;
-
-    for (size_t i = ARRAY_LEN(INVERSE_FACTORIALS); i-- > 0;)
-        sum = sum * r + INVERSE_FACTORIALS[i];
-    return ldexp(sum, (int)k);
-}
 
 void linear_log_softmax(const float *z, size_t n_classes, float *log_probs)
 {
@@ -66,9 +9,9 @@ void linear_log_softmax(const float *z, size_t n_classes, float *log_probs)
     for (size_t k = 1; k < n_classes; k++)
         highest = z[k] > highest ? z[k] : highest;
     for (size_t k = 0; k < n_classes; k++)
-        sum += linear_exp((double)z[k] - (double)highest);
+        sum += exact_exp((double)z[k] - (double)highest);
 
-    double ln_sum = linear_ln(sum);
+    double ln_sum = exact_ln(sum);
 
     for (size_t k = 0; k < n_classes; k++)
         log_probs[k] = (float)((double)z[k] - (double)highest - ln_sum);

@@ -1,3 +1,4 @@
+#include "tests/engine/tiny_bert.h"
 #include "tests/support/test.h"
 
 #include "base/arena.h"
@@ -7,25 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char tiny_json[] =
-    "{\"model_type\":\"bert\",\"hidden_act\":\"gelu\",\"hidden_size\":32,\"num_attention_heads\":2,"
-    "\"num_hidden_layers\":2,\"intermediate_size\":64,\"vocab_size\":8,"
-    "\"max_position_embeddings\":16,\"type_vocab_size\":2,\"layer_norm_eps\":1e-12}";
-
 static void a_config_is_read(void **state)
 {
     struct bert_config config;
     struct err err = { 0 };
     (void)state;
 
-    if (bert_config_parse(str_of(tiny_json), &config, &err))
+    if (bert_config_parse(str_of(tiny_bert_json), &config, &err))
         fail_msg("%s", err.message);
     assert_int_equal(config.n_layers, 2);
     assert_int_equal(config.width, 32);
     assert_int_equal(config.n_heads, 2);
     assert_int_equal(config.ff_width, 64);
-    assert_int_equal(config.n_words, 8);
-    assert_int_equal(config.n_positions, 16);
+    assert_int_equal(config.n_words, 16);
+    assert_int_equal(config.n_positions, 24);
     assert_int_equal(config.n_types, 2);
     assert_true(config.norm_eps == 1e-12f);
 }
@@ -49,8 +45,8 @@ static void configs_we_cannot_run_are_refused_with_a_reason(void **state)
           "num_attention_heads is not a count" },
         { "\"num_hidden_layers\":2", "\"num_hidden_layers\":49", RC_LIMIT, "at most 48 allowed" },
         { "\"num_hidden_layers\":2", "\"num_hidden_layers\":1.5", RC_INVALID, "not a count" },
-        { "\"vocab_size\":8", "\"vocab_size\":-8", RC_INVALID, "vocab_size is not a count" },
-        { "\"vocab_size\":8", "\"vocab_size\":1e30", RC_INVALID, "vocab_size is not a count" },
+        { "\"vocab_size\":16", "\"vocab_size\":-8", RC_INVALID, "vocab_size is not a count" },
+        { "\"vocab_size\":16", "\"vocab_size\":1e30", RC_INVALID, "vocab_size is not a count" },
         { "\"layer_norm_eps\":1e-12", "\"layer_norm_eps\":0", RC_INVALID, "not between 0 and 1" },
         { "\"layer_norm_eps\":1e-12", "\"layer_norm_eps\":\"\"", RC_INVALID, "not a number" },
     };
@@ -60,11 +56,11 @@ static void configs_we_cannot_run_are_refused_with_a_reason(void **state)
         struct bert_config config;
         struct err err = { 0 };
         char json[1024];
-        const char *at = strstr(tiny_json, edits[i].from);
+        const char *at = strstr(tiny_bert_json, edits[i].from);
 
         assert_non_null(at);
-        snprintf(json, sizeof(json), "%.*s%s%s", (int)(at - tiny_json), tiny_json, edits[i].to,
-                 at + strlen(edits[i].from));
+        snprintf(json, sizeof(json), "%.*s%s%s", (int)(at - tiny_bert_json), tiny_bert_json,
+                 edits[i].to, at + strlen(edits[i].from));
         enum rc rc = bert_config_parse(str_of(json), &config, &err);
         if (rc != edits[i].rc || !strstr(err.message, edits[i].message))
             fail_msg("%s: %s, '%s'", edits[i].to, rc_name(rc), err.message);
@@ -81,7 +77,7 @@ static void the_table_covers_the_flat_form_without_gaps(void **state)
     (void)state;
 
     arena_init(&arena, 1 << 20);
-    assert_int_equal(bert_config_parse(str_of(tiny_json), &config, &err), RC_OK);
+    assert_int_equal(bert_config_parse(str_of(tiny_bert_json), &config, &err), RC_OK);
     assert_int_equal(bert_layout_init(&config, &arena, &layout, &err), RC_OK);
     assert_int_equal(layout.n_tensors, 5 + 2 * 16);
     for (size_t i = 0; i < layout.n_tensors; i++) {
@@ -142,7 +138,7 @@ static void weights_are_found_flattened_and_overlaid(void **state)
         struct bert bert, view, overlaid;
 
         arena_init(&arena, 4 << 20);
-        assert_int_equal(bert_config_parse(str_of(tiny_json), &config, &err), RC_OK);
+        assert_int_equal(bert_config_parse(str_of(tiny_bert_json), &config, &err), RC_OK);
         assert_int_equal(bert_layout_init(&config, &arena, &layout, &err), RC_OK);
         struct str bytes = tiny_file(&layout, misalignment, &arena);
         assert_int_equal(

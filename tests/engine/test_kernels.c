@@ -66,7 +66,7 @@ static struct kernels_int8_rows new_rows(size_t n_rows, size_t n_columns)
 static struct kernels_int8_weights new_weights(size_t n_outputs, size_t n_inputs)
 {
     uint8_t *values = arena_array(&arena, uint8_t, n_outputs * n_inputs);
-    float *scales = new_activations(n_outputs);
+    float *scales = new_activations(n_outputs * n_inputs / KERNELS_BLOCK);
 
     for (size_t i = 0; i < n_outputs * n_inputs; i++) /* the extremes often: -127, 127 */
         values[i] = (uint8_t)(draw() > 0.8f ? 255 : draw() > 0.8f ? 1 : 128 + (int)(draw() * 127));
@@ -324,7 +324,7 @@ static void int8_keeps_within_the_bound_of_its_rounding(void **state)
             double sum = w.bias[n];
             for (size_t k = 0; k < K; k++)
                 sum += (double)rows.values[m * K + k] * rows.scales[(m * K + k) / KERNELS_BLOCK] *
-                       (w.values[packed_at(n, k, K)] - 128) * w.scales[n];
+                       (w.values[packed_at(n, k, K)] - 128) * w.scales[k / KERNELS_BLOCK * N + n];
             check_near("output", m * N + n, sum, y[m * N + n], 1e-5 * (1 + fabs(sum)));
         }
     }

@@ -52,20 +52,21 @@ static inline void linear_tile(float *y, const struct kernels_int8_rows *x,
     struct lanes acc[ROWS];
 
     for (size_t r = 0; r < n_rows; r++)
-        acc[r] = lanes_set(0.0f);
+        acc[r] = lanes_load(w->bias + n);
     for (size_t b = 0; b < n_blocks; b++) {
         __m256i dots[ROWS][2];
+        struct lanes scales = lanes_load(w->scales + b * w->n_outputs + n);
 
         dot_block(dots, x->values + m * w->n_inputs + b * KERNELS_BLOCK, n_rows, w->n_inputs,
                   w->values + n * w->n_inputs + b * KERNELS_BLOCK * LANES);
         for (size_t r = 0; r < n_rows; r++) {
             struct lanes dot = { _mm256_cvtepi32_ps(dots[r][0]), _mm256_cvtepi32_ps(dots[r][1]) };
-            acc[r] = lanes_fma(dot, lanes_set(x->scales[(m + r) * n_blocks + b]), acc[r]);
+            acc[r] = lanes_fma(dot, lanes_mul(lanes_set(x->scales[(m + r) * n_blocks + b]), scales),
+                               acc[r]);
         }
     }
     for (size_t r = 0; r < n_rows; r++)
-        lanes_store(y + (m + r) * w->n_outputs + n,
-                    lanes_fma(acc[r], lanes_load(w->scales + n), lanes_load(w->bias + n)));
+        lanes_store(y + (m + r) * w->n_outputs + n, acc[r]);
 }
 
 static void linear_int8(float *y, const struct kernels_int8_rows *x,

@@ -22,17 +22,19 @@ static void linear_int8(float *y, const struct kernels_int8_rows *x,
     ASSERT(x->n_columns == w->n_inputs && w->n_outputs % LANES == 0);
     for (size_t m = 0; m < x->n_rows; m++) {
         for (size_t n = 0; n < w->n_outputs; n += LANES) {
-            float acc[LANES] = { 0.0f };
+            float acc[LANES];
 
+            memcpy(acc, w->bias + n, sizeof(acc));
             for (size_t b = 0; b < n_blocks; b++) {
                 int32_t dots[LANES];
                 dot_block(dots, x->values + m * w->n_inputs + b * KERNELS_BLOCK,
                           w->values + n * w->n_inputs + b * KERNELS_BLOCK * LANES);
                 for (size_t c = 0; c < LANES; c++)
-                    acc[c] = fmaf((float)dots[c], x->scales[m * n_blocks + b], acc[c]);
+                    acc[c] = fmaf((float)dots[c],
+                                  x->scales[m * n_blocks + b] * w->scales[b * w->n_outputs + n + c],
+                                  acc[c]);
             }
-            for (size_t c = 0; c < LANES; c++)
-                y[m * w->n_outputs + n + c] = fmaf(acc[c], w->scales[n + c], w->bias[n + c]);
+            memcpy(y + m * w->n_outputs + n, acc, sizeof(acc));
         }
     }
 }

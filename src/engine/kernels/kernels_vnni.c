@@ -50,9 +50,12 @@ static inline __attribute__((always_inline)) void linear_tile(float *y,
 
 #pragma GCC unroll 6
     for (size_t r = 0; r < n_rows; r++)
-        acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+        for (size_t g = 0; g < GROUPS; g++)
+            acc[r][g] = _mm512_loadu_ps(w->bias + n + g * LANES);
     for (size_t b = 0; b < n_blocks; b++) {
         __m512i dots[ROWS][GROUPS];
+        __m512 first = _mm512_loadu_ps(w->scales + b * w->n_outputs + n);
+        __m512 second = _mm512_loadu_ps(w->scales + b * w->n_outputs + n + LANES);
 
         dot_block(dots, x->values + m * w->n_inputs + b * KERNELS_BLOCK,
                   x->offsets + m * n_blocks + b, n_rows, w->n_inputs,
@@ -60,19 +63,16 @@ static inline __attribute__((always_inline)) void linear_tile(float *y,
 #pragma GCC unroll 6
         for (size_t r = 0; r < n_rows; r++) {
             __m512 scale = _mm512_set1_ps(x->scales[(m + r) * n_blocks + b]);
-            acc[r][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][0]), scale, acc[r][0]);
-            acc[r][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][1]), scale, acc[r][1]);
+            acc[r][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][0]), _mm512_mul_ps(scale, first),
+                                        acc[r][0]);
+            acc[r][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][1]),
+                                        _mm512_mul_ps(scale, second), acc[r][1]);
         }
     }
 #pragma GCC unroll 6
-    for (size_t r = 0; r < n_rows; r++) {
-        for (size_t g = 0; g < GROUPS; g++) {
-            size_t at = n + g * LANES;
-            __m512 scales = _mm512_loadu_ps(w->scales + at), bias = _mm512_loadu_ps(w->bias + at);
-            _mm512_storeu_ps(y + (m + r) * w->n_outputs + at,
-                             _mm512_fmadd_ps(acc[r][g], scales, bias));
-        }
-    }
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t g = 0; g < GROUPS; g++)
+            _mm512_storeu_ps(y + (m + r) * w->n_outputs + n + g * LANES, acc[r][g]);
 }
 
 static void linear_int8(float *y, const struct kernels_int8_rows *x,

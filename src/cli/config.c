@@ -286,7 +286,7 @@ void config_append_flags(struct buf *out)
         strncat(flag, s->name, sizeof(flag) - strlen(flag) - 1);
         if (s->value_name) {
             strncat(flag, "=", sizeof(flag) - strlen(flag) - 1);
-            strncat(flag, s->type == SETTING_CHOICE ? "ROW" : s->value_name,
+            strncat(flag, s->type == SETTING_CHOICE ? "WORD" : s->value_name,
                     sizeof(flag) - strlen(flag) - 1);
         }
         buf_printf(out, "  %-20s %s", flag, s->help);
@@ -377,7 +377,7 @@ void config_append_markdown(struct buf *out)
         if (!s->is_hidden)
             buf_printf(out, "`--%s%s%s`", s->name, s->value_name ? "=" : "",
                        !s->value_name              ? ""
-                       : s->type == SETTING_CHOICE ? "ROW"
+                       : s->type == SETTING_CHOICE ? "WORD"
                                                    : s->value_name);
         buf_printf(out, " | `%s` | %s | %s", s->variable, s->default_text, s->help);
         if (s->type == SETTING_CHOICE) {

@@ -143,6 +143,9 @@ void progress_update(struct progress *p, const char *label, uint64_t done, uint6
         p->began_us = now_us;
         p->began_at = done;
     }
+    if (p->is_done)
+        return;
+    p->is_done = is_done;
     p->unit = unit;
     if (p->is_terminal)
         draw_terminal(p, done, total, now_us, is_done);
@@ -161,6 +164,7 @@ void progress_end(struct progress *p)
         write_text(p, "\n");
     p->is_open = false;
     p->tenths_shown = 0;
+    p->is_done = false;
     p->label[0] = '\0';
     p->note[0] = '\0';
 }

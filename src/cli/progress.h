@@ -28,12 +28,14 @@ struct progress {
     int64_t began_us, drawn_us;
     uint64_t began_at; /* a download goes on from there */
     unsigned tenths_shown;
+    bool is_done; /* this label reached its total */
     bool is_open; /* a line is on the terminal and has no newline yet */
 };
 
 void progress_init(struct progress *p, struct clock clock, bool is_quiet);
 
-/* done of total, total 0: not known. done == total finishes the line. */
+/* done of total, total 0: not known. done == total finishes the line; what comes under the same
+ * label after it is not shown. */
 void progress_update(struct progress *p, const char *label, uint64_t done, uint64_t total,
                      enum progress_unit unit);
 void progress_note(struct progress *p, const char *note);

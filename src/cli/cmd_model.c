@@ -1,0 +1,239 @@
+/* cmd_model.c - shoal model ...: what is inside a model, without any SLM. */
+#include "cli/cmd.h"
+#include "cli/model_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TEXT_BYTES_MAX = 1 << 20 };
+
+static void append_shape(const struct safetensors_tensor *t, struct buf *out)
+{
+    if (t->rank == 0)
+        buf_append_text(out, "one value");
+    for (size_t i = 0; i < t->rank; i++)
+        buf_printf(out, "%s%zu", i ? " x " : "", t->shape[i]);
+}
+
+static size_t count_values(const struct safetensors *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_tensors; i++)
+        n += s->tensors[i].n_bytes / safetensors_type_bytes(s->tensors[i].type);
+    return n;
+}
+
+/* Text from a file may hold anything: a terminal gets it as a JSON string's inside. */
+static void append_safe(struct buf *out, struct str text)
+{
+    struct buf quoted;
+
+    buf_init(&quoted, TEXT_BYTES_MAX);
+    json_append_string(&quoted, text);
+    if (quoted.len >= 2)
+        buf_append(out, quoted.at + 1, quoted.len - 2);
+    buf_release(&quoted);
+}
+
+static void append_show(const struct model_file *file, const struct bert_config *c, struct buf *out)
+{
+    const struct safetensors *s = file->safetensors;
+
+    buf_printf(out, "%s\n", file->path);
+    if (c)
+        buf_printf(
+            out,
+            "bert: %zu layers, %zu wide, %zu heads, %zu in the feed-forward part, %zu words, "
+            "%zu positions\n",
+            c->n_layers, c->width, c->n_heads, c->ff_width, c->n_words, c->n_positions);
+    buf_printf(out, "%zu tensors, %zu values, %.1f MB\n", s->n_tensors, count_values(s),
+               (double)file->map.len / 1e6);
+    for (size_t i = 0; i < s->n_pairs; i++) {
+        buf_append_text(out, "  ");
+        append_safe(out, s->pairs[i].key);
+        buf_append_text(out, ": ");
+        append_safe(out, s->pairs[i].value);
+        buf_append_char(out, '\n');
+    }
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        buf_printf(out, "%-5s", safetensors_type_name(s->tensors[i].type));
+        size_t begin = out->len;
+        append_shape(&s->tensors[i], out);
+        buf_printf(out, "%*s", out->len - begin < 14 ? (int)(14 - (out->len - begin)) : 1, "");
+        append_safe(out, s->tensors[i].name);
+        buf_append_char(out, '\n');
+    }
+}
+
+static void write_config(struct json_writer *w, const struct bert_config *c)
+{
+    const struct {
+        const char *key;
+        size_t value;
+    } rows[] = { { "layers", c->n_layers }, { "width", c->width },
+                 { "heads", c->n_heads },   { "feed_forward_width", c->ff_width },
+                 { "words", c->n_words },   { "positions", c->n_positions } };
+
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        json_key(w, rows[i].key);
+        json_i64(w, (int64_t)rows[i].value);
+    }
+    json_end_object(w);
+}
+
+static void write_show(const struct model_file *file, const struct bert_config *config,
+                       struct json_writer *w)
+{
+    const struct safetensors *s = file->safetensors;
+
+    json_begin_object(w);
+    json_key(w, "file");
+    json_text(w, file->path);
+    json_key(w, "config");
+    if (config)
+        write_config(w, config);
+    else
+        json_null(w);
+    json_key(w, "metadata");
+    json_begin_object(w);
+    for (size_t i = 0; i < s->n_pairs; i++) {
+        json_key_str(w, s->pairs[i].key);
+        json_string(w, s->pairs[i].value);
+    }
+    json_end_object(w);
+    json_key(w, "tensors");
+    json_begin_array(w);
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        json_begin_object(w);
+        json_key(w, "name");
+        json_string(w, s->tensors[i].name);
+        json_key(w, "type");
+        json_text(w, safetensors_type_name(s->tensors[i].type));
+        json_key(w, "shape");
+        json_begin_array(w);
+        for (size_t d = 0; d < s->tensors[i].rank; d++)
+            json_i64(w, (int64_t)s->tensors[i].shape[d]);
+        json_end_array(w);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
+enum rc cmd_model_show(struct cli *cli, struct err *err)
+{
+    CLEANUP(model_file_closep) struct model_file file = { 0 };
+    CLEANUP(buf_releasep) struct buf out;
+    struct bert_config config;
+    bool has_config;
+    enum rc rc = model_file_open(cli, cli->arguments[0], &file, err);
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (rc)
+        return rc;
+    has_config = model_file_config(cli, &file, &config, err) == RC_OK; /* an adapter has none */
+    if (cli->config.json) {
+        struct json_writer w;
+
+        json_writer_init(&w, &out);
+        write_show(&file, has_config ? &config : NULL, &w);
+    } else {
+        append_show(&file, has_config ? &config : NULL, &out);
+    }
+    return cli_print(&out, err);
+}
+
+/* The text to look at: the second argument, else standard input. */
+static enum rc read_text(struct cli *cli, struct str *ret_text, struct err *err)
+{
+    struct buf text;
+    ssize_t n = 1;
+    enum rc rc;
+
+    if (cli->n_arguments > 1) {
+        *ret_text = str_of(cli->arguments[1]);
+        return RC_OK;
+    }
+    buf_init(&text, TEXT_BYTES_MAX);
+    while (n > 0 && !text.failed) {
+        char bytes[4096];
+
+        n = read(STDIN_FILENO, bytes, sizeof(bytes));
+        if (n > 0)
+            buf_append(&text, bytes, (size_t)n);
+    }
+    rc = n < 0 ? err_set(err, RC_IO, "standard input: %s", strerror(errno))
+               : buf_rc(&text, "text", err);
+    while (text.len > 0 && text.at[text.len - 1] == '\n')
+        text.len--; /* the one that echo adds */
+    if (rc == RC_OK) {
+        ret_text->at = arena_strndup(&cli->arena, text.at ? text.at : "", text.len);
+        ret_text->len = text.len;
+        if (!ret_text->at)
+            rc = arena_fail(&cli->arena, err, "text");
+    }
+    buf_release(&text);
+    return rc;
+}
+
+/* All ids of the text, however many. */
+static enum rc tokenize(struct cli *cli, const struct wordpiece *wordpiece, struct str text,
+                        int32_t **ret_ids, size_t *ret_n, struct err *err)
+{
+    size_t n = 0;
+    enum rc rc = wordpiece_count(wordpiece, text, &n, err);
+
+    if (rc)
+        return rc;
+    *ret_ids = arena_array(&cli->arena, int32_t, n);
+    if (!*ret_ids)
+        return arena_fail(&cli->arena, err, "tokens");
+    return wordpiece_encode(wordpiece, text, n, *ret_ids, ret_n, err);
+}
+
+enum rc cmd_model_tokenize(struct cli *cli, struct err *err)
+{
+    CLEANUP(model_file_closep) struct model_file file = { 0 };
+    CLEANUP(buf_releasep) struct buf out;
+    struct wordpiece *wordpiece = NULL;
+    struct json_writer w;
+    struct str text;
+    int32_t *ids = NULL;
+    size_t n = 0;
+    enum rc rc = model_file_open(cli, cli->arguments[0], &file, err);
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    json_writer_init(&w, &out);
+    if (rc == RC_OK)
+        rc = model_file_wordpiece(cli, &file, &wordpiece, err);
+    if (rc == RC_OK)
+        rc = read_text(cli, &text, err);
+    if (rc == RC_OK)
+        rc = tokenize(cli, wordpiece, text, &ids, &n, err);
+    if (rc)
+        return rc;
+
+    if (cli->config.json)
+        json_begin_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        struct str piece = wordpiece_entry(wordpiece, (size_t)ids[i]);
+
+        if (cli->config.json) {
+            json_begin_object(&w);
+            json_key(&w, "id");
+            json_i64(&w, ids[i]);
+            json_key(&w, "piece");
+            json_string(&w, piece);
+            json_end_object(&w);
+        } else {
+            buf_printf(&out, "%6d  %.*s\n", ids[i], STR_ARG(piece));
+        }
+    }
+    if (cli->config.json)
+        json_end_array(&w);
+    return cli_print(&out, err);
+}

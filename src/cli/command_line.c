@@ -118,32 +118,32 @@ bool cli_is_prefix(const char *word)
 
 static enum rc unknown_command(struct cli *cli, int n_words, char *const words[], struct err *err)
 {
+    const char *second = n_words > 1 && words[1][0] != '-' ? words[1] : "";
+    bool is_prefix = cli_is_prefix(words[0]);
+    const char *best = NULL;
+    size_t best_distance = DISTANCE_MAX + 1;
     char typed[2 * WORD_MAX + 2];
-    struct guess whole = { 0 }, first = { .typed = str_of(words[0]) };
-    bool is_group = cli_is_prefix(words[0]);
 
-    if (is_group && (n_words < 2 || words[1][0] == '-'))
+    if (is_prefix && second[0] == '\0')
         return cli_usage(cli, err, "'%s' needs one more word: shoal %s --help", words[0], words[0]);
 
-    snprintf(typed, sizeof(typed), "%s%s%s", words[0], n_words > 1 && is_group ? " " : "",
-             n_words > 1 && is_group ? words[1] : "");
-    whole.typed = str_of(typed);
+    snprintf(typed, sizeof(typed), "%s %s", words[0], second);
     for (size_t i = 0; i < cli_n_commands; i++) {
-        const char *name = cli_commands[i].name;
-        const char *space = strchr(name, ' ');
-        char word[WORD_MAX];
+        bool is_pair = strchr(cli_commands[i].name, ' ') != NULL;
+        size_t d =
+            distance(is_pair ? str_of(typed) : str_of(words[0]), str_of(cli_commands[i].name));
 
-        guess_offer(&whole, name);
-        snprintf(word, sizeof(word), "%.*s", space ? (int)(space - name) : WORD_MAX - 1, name);
-        if (distance(first.typed, str_of(word)) <= 1)
-            first.best = name;
+        if (d < best_distance) {
+            best_distance = d;
+            best = cli_commands[i].name;
+        }
     }
-    const char *best = whole.best ? whole.best : is_group ? NULL : first.best;
     if (best)
         cli_hint(cli, RC_OK, "did you mean: shoal %s", best);
     else
-        cli_hint(cli, RC_OK, "shoal --help lists the commands");
-    return cli_usage(cli, err, "unknown command '%s'", typed);
+        cli_hint(cli, RC_OK, "shoal %s%s--help lists the commands", is_prefix ? words[0] : "",
+                 is_prefix ? " " : "");
+    return cli_usage(cli, err, "unknown command '%s'", is_prefix ? typed : words[0]);
 }
 
 static enum rc unknown_option(struct cli *cli, struct str name, struct err *err)

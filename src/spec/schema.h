@@ -45,7 +45,7 @@ struct schema {
     size_t min_items, max_items;
     const struct schema *items; /* SCHEMA_ARRAY */
     size_t n_properties;        /* SCHEMA_OBJECT */
-    const struct schema_property *properties;
+    struct schema_property *properties;
     const struct json *fallback; /* default; NULL: none */
 };
 

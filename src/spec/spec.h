@@ -39,7 +39,9 @@ struct spec_fact {
     struct spec_text name, expression;
     const struct feel *feel;
     struct feel_type type;
-    bool shown; /* the model sees it: its definition is part of what training depends on */
+    bool shown;     /* the model sees it */
+    size_t n_reads; /* names of inputs, tables and facts it reads */
+    const struct str *reads;
 };
 
 enum spec_rule_kind { SPEC_MUST, SPEC_SHOULD };
@@ -57,7 +59,7 @@ struct spec_derived {
     struct feel_type type;
 };
 
-enum spec_format { SPEC_JSONL, SPEC_CSV }; /* by the path's ending when not given */
+enum spec_format { SPEC_FORMAT_AUTO, SPEC_JSONL, SPEC_CSV }; /* auto: by the path; resolved */
 
 struct spec_column {
     struct spec_text name, type; /* type: string, number, boolean, date, date-time */
@@ -133,8 +135,8 @@ struct spec_gate {
 };
 
 struct spec_abstain {
-    bool has_target;
     double target_precision; /* answers below the threshold that reaches it are declined */
+    bool has_target;
 };
 
 /* One closed output field. */

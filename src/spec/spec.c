@@ -1,0 +1,193 @@
+#include "spec/spec.h"
+
+#include "base/fs.h"
+#include "base/yaml.h"
+#include "spec/spec_keys_internal.h"
+
+#include <stdio.h>
+
+bool spec_split_place(const char *message, unsigned *ret_line, unsigned *ret_column,
+                      const char **ret_what)
+{
+    int skipped = 0;
+
+    if (sscanf(message, "line %u, column %u: %n", ret_line, ret_column, &skipped) != 2 || !skipped)
+        return false;
+    *ret_what = message + skipped;
+    return true;
+}
+
+enum rc spec_read_yaml(struct spec_reading *r, struct json **ret_tree, struct err *err)
+{
+    struct err failure = { 0 };
+    unsigned line, column;
+    const char *what;
+    enum rc rc = yaml_parse(r->source, r->arena, ret_tree, &failure);
+
+    if (rc == RC_OK)
+        return RC_OK;
+    *ret_tree = NULL;
+    if (rc == RC_INVALID && spec_split_place(failure.message, &line, &column, &what)) {
+        problem_add(r->problems, PROBLEM_ERROR, "yaml", r->file, line, column, "%s", what);
+        return RC_OK;
+    }
+    *err = failure;
+    return err_context(err, "%s", r->file);
+}
+
+/* The folder of the file: "." when the path has none. */
+static const char *folder_of(const char *path, struct arena *arena)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ".";
+    return arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static enum rc check_whole(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    enum rc rc = spec_check_fields(r, spec, err);
+
+    if (!rc)
+        rc = spec_check_expressions(r, spec, err);
+    if (rc)
+        return rc;
+    spec_check_build(r, spec);
+    return problem_rc(r->problems, err);
+}
+
+enum rc spec_parse(struct str text, const char *path, struct arena *arena, struct spec **ret_spec,
+                   struct problems *problems, struct err *err)
+{
+    struct spec_reading r = { .file = path, .arena = arena, .problems = problems, .source = text };
+    struct spec *spec = arena_new(arena, struct spec);
+    size_t n_errors_before = problems->n_errors;
+    struct json *tree;
+
+    if (!spec)
+        return arena_fail(arena, err, path);
+    if (text.len > SPEC_BYTES_MAX)
+        return err_set(err, RC_LIMIT, "%.150s has %zu bytes, at most %d", path, text.len,
+                       SPEC_BYTES_MAX);
+    enum rc rc = spec_read_yaml(&r, &tree, err);
+    if (rc || !tree)
+        return rc ? rc : problem_rc(problems, err);
+
+    spec->file = path;
+    spec->dir = folder_of(path, arena);
+    if (!spec->dir)
+        return arena_fail(arena, err, path);
+    spec->source = tree;
+    rc = spec_keys_read(&r, &spec_slm_section, tree, spec, err);
+    if (!rc)
+        rc = check_whole(&r, spec, err);
+    if (!rc && problems->n_errors == n_errors_before)
+        *ret_spec = spec;
+    return rc;
+}
+
+enum rc spec_read(const char *path, struct arena *arena, struct spec **ret_spec,
+                  struct problems *problems, struct err *err)
+{
+    char *kept = arena_strndup(arena, path, strlen(path));
+    struct str text;
+
+    if (!kept)
+        return arena_fail(arena, err, path);
+    enum rc rc = fs_read_file(kept, SPEC_BYTES_MAX, arena, &text, err);
+    return rc ? rc : spec_parse(text, kept, arena, ret_spec, problems, err);
+}
+
+void spec_labels_of(const struct spec *spec, size_t joint, size_t *labels)
+{
+    ASSERT(joint < spec->n_joint);
+    for (size_t i = spec->n_fields; i-- > 0;) {
+        labels[i] = joint % spec->fields[i].n_labels;
+        joint /= spec->fields[i].n_labels;
+    }
+}
+
+size_t spec_joint_of(const struct spec *spec, const size_t *labels)
+{
+    size_t joint = 0;
+
+    for (size_t i = 0; i < spec->n_fields; i++) {
+        ASSERT(labels[i] < spec->fields[i].n_labels);
+        joint = joint * spec->fields[i].n_labels + labels[i];
+    }
+    return joint;
+}
+
+bool spec_find_label(const struct spec_field *field, const struct json *v, size_t *ret_label)
+{
+    int64_t integer;
+
+    for (size_t i = 0; i < field->n_labels; i++) {
+        const struct feel_value *label = &field->labels[i].value;
+        bool equal = false;
+
+        if (label->kind == FEEL_STRING)
+            equal = v->type == JSON_STRING && str_equal(v->text, label->string);
+        else if (label->kind == FEEL_BOOLEAN)
+            equal = v->type == JSON_BOOL && v->boolean == label->boolean;
+        else if (label->kind == FEEL_NUMBER && json_to_i64(v, &integer))
+            equal = decimal_compare(label->number, decimal_from_i64(integer)) == 0;
+        if (equal) {
+            *ret_label = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs of white space and control characters become one blank. */
+static void append_on_one_line(struct buf *out, struct str text)
+{
+    bool pending = false;
+    size_t start = out->len;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.at[i] <= ' ' || text.at[i] == 0x7F) {
+            pending = true;
+            continue;
+        }
+        if (pending && out->len > start)
+            buf_append_char(out, ' ');
+        pending = false;
+        buf_append_char(out, text.at[i]);
+    }
+}
+
+static void append_shown_value(struct buf *out, const struct feel_value *value)
+{
+    CLEANUP(buf_releasep) struct buf text = { 0 };
+
+    if (value->kind == FEEL_STRING) {
+        append_on_one_line(out, value->string);
+        return;
+    }
+    buf_init(&text, out->limit);
+    feel_append_text(&text, value);
+    append_on_one_line(out, buf_str(&text));
+    if (text.failed && !out->failed)
+        out->failed = text.failed;
+}
+
+void spec_append_shown(struct buf *out, const struct spec *spec, const struct feel_value *input,
+                       const struct feel_value *facts)
+{
+    for (size_t i = 0; i < spec->n_shown; i++) {
+        struct str name = spec->shown[i].text;
+        const struct feel_value *value = feel_find(input, name);
+
+        if (!value)
+            value = feel_find(facts, name);
+        if (!value || value->kind == FEEL_NULL)
+            continue;
+        buf_append_str(out, name);
+        buf_append_text(out, ": ");
+        append_shown_value(out, value);
+        buf_append_char(out, '\n');
+    }
+}

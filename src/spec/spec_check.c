@@ -1,0 +1,306 @@
+/* What the table of keys cannot say about slm.yaml: output fields, data, training, gates. */
+#include "spec/spec_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+const char *spec_suggest_property(const struct schema *object, struct str name, struct arena *arena)
+{
+    struct str names[SPEC_FIELDS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < object->n_properties && n < ARRAY_LEN(names); i++)
+        names[n++] = object->properties[i].name;
+    return problem_suggest(name, names, n, arena);
+}
+
+/* The number of labels of an output field; 0, with a problem, when it is not closed. */
+static size_t count_labels(struct spec_reading *r, const struct schema_property *field)
+{
+    const struct schema *schema = &field->schema;
+    int64_t low, high, span;
+
+    if (schema->type == SCHEMA_STRING && schema->n_labels > 0)
+        return schema->n_labels;
+    if (schema->type == SCHEMA_BOOLEAN)
+        return 2;
+    if (schema->type == SCHEMA_INTEGER && schema->has_minimum && schema->has_maximum &&
+        decimal_to_i64(schema->minimum, &low) && decimal_to_i64(schema->maximum, &high)) {
+        if (low <= high && !__builtin_sub_overflow(high, low, &span) && span < SPEC_JOINT_MAX)
+            return (size_t)span + 1;
+        SPEC_WRONG(r, schema, "limit", "output field '%.*s' has more than %d values",
+                   STR_ARG(field->name), SPEC_JOINT_MAX);
+        return 0;
+    }
+    SPEC_WRONG(
+        r, schema, "open_field",
+        "output field '%.*s' is open: expected an enum, a boolean, or an integer with minimum "
+        "and maximum",
+        STR_ARG(field->name));
+    return 0;
+}
+
+static enum rc integer_label(struct arena *arena, int64_t value, struct spec_label *ret_label,
+                             struct err *err)
+{
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%" PRId64, value);
+    char *kept = arena_strndup(arena, text, (size_t)len);
+
+    if (!kept)
+        return arena_fail(arena, err, "labels");
+    *ret_label = (struct spec_label){ { kept, (size_t)len }, feel_number(value) };
+    return RC_OK;
+}
+
+static enum rc make_labels(struct arena *arena, struct spec_field *field, struct err *err)
+{
+    static const struct str truths[] = { { "false", 5 }, { "true", 4 } };
+    struct spec_label *labels = arena_array(arena, struct spec_label, field->n_labels);
+    int64_t low = 0;
+
+    if (!labels)
+        return arena_fail(arena, err, "labels");
+    if (field->schema->type == SCHEMA_INTEGER)
+        decimal_to_i64(field->schema->minimum, &low);
+    for (size_t i = 0; i < field->n_labels; i++) {
+        enum rc rc = RC_OK;
+
+        if (field->schema->type == SCHEMA_STRING)
+            labels[i] = (struct spec_label){ field->schema->labels[i],
+                                             feel_string(field->schema->labels[i]) };
+        else if (field->schema->type == SCHEMA_BOOLEAN)
+            labels[i] = (struct spec_label){ truths[i], feel_boolean(i == 1) };
+        else
+            rc = integer_label(arena, low + (int64_t)i, &labels[i], err);
+        if (rc)
+            return rc;
+    }
+    field->labels = labels;
+    return RC_OK;
+}
+
+static bool is_object(struct spec_reading *r, const struct schema *schema, const char *what)
+{
+    if (schema->type == SCHEMA_OBJECT && schema->n_properties > 0)
+        return true;
+    if (schema->line > 0)
+        SPEC_WRONG(r, schema, "type", "'%s' must be an object with properties", what);
+    return false;
+}
+
+enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    size_t n = spec->output.n_properties, n_joint = 1;
+
+    is_object(r, &spec->input, "input");
+    if (!is_object(r, &spec->output, "output"))
+        return RC_OK;
+    if (n > SPEC_FIELDS_MAX) {
+        SPEC_WRONG(r, &spec->output, "limit", "%zu output fields, at most %d", n, SPEC_FIELDS_MAX);
+        return RC_OK;
+    }
+    struct spec_field *fields = arena_array(r->arena, struct spec_field, n);
+    if (!fields)
+        return arena_fail(r->arena, err, "output fields");
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_property *property = &spec->output.properties[i];
+
+        fields[i].name = property->name;
+        fields[i].schema = &property->schema;
+        fields[i].n_labels = count_labels(r, property);
+        if (property->schema.fallback)
+            SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
+                       STR_ARG(property->name));
+        enum rc rc = make_labels(r->arena, &fields[i], err);
+        if (rc)
+            return rc;
+        /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
+        n_joint *= n_joint <= SPEC_JOINT_MAX ? fields[i].n_labels : 1;
+    }
+    if (n_joint > SPEC_JOINT_MAX)
+        SPEC_WRONG(r, &spec->output, "limit",
+                   "the output fields have %zu or more combinations of values, at most %d", n_joint,
+                   SPEC_JOINT_MAX);
+    spec->fields = fields;
+    spec->n_fields = n;
+    spec->n_joint = n_joint;
+    return RC_OK;
+}
+
+static bool ends_in(struct str path, const char *ending)
+{
+    struct str end = str_of(ending);
+
+    return path.len > end.len &&
+           str_equal((struct str){ path.at + path.len - end.len, end.len }, end);
+}
+
+static enum spec_format format_of(struct spec_reading *r, enum spec_format given,
+                                  const struct spec_text *path)
+{
+    if (given != SPEC_FORMAT_AUTO)
+        return given;
+    if (ends_in(path->text, ".csv"))
+        return SPEC_CSV;
+    if (!ends_in(path->text, ".jsonl") && path->line > 0)
+        SPEC_WRONG(r, path, "value", "'%.*s' ends in neither .jsonl nor .csv: give its 'format'",
+                   STR_ARG(path->text));
+    return SPEC_JSONL;
+}
+
+/* The field that "input.NAME" or "output.NAME" means; NULL with a problem. */
+static const struct schema_property *find_path(struct spec_reading *r, const struct spec *spec,
+                                               const struct spec_text *path)
+{
+    bool in_input = str_starts_with(path->text, "input.");
+    bool in_output = str_starts_with(path->text, "output.");
+    const struct schema *object = in_input ? &spec->input : &spec->output;
+
+    if (!in_input && !in_output) {
+        SPEC_WRONG(r, path, "value", "'%.*s' must be input.NAME or output.NAME",
+                   STR_ARG(path->text));
+        return NULL;
+    }
+    size_t skipped = strlen(in_input ? "input." : "output.");
+    struct str name = { path->text.at + skipped, path->text.len - skipped };
+    const struct schema_property *property = schema_find(object, name);
+    if (!property)
+        SPEC_WRONG(r, path, "unknown_name", "'%.*s' is no field of the %s%s", STR_ARG(name),
+                   in_input ? "input" : "output", spec_suggest_property(object, name, r->arena));
+    return property;
+}
+
+static bool is_mapped(const struct spec_data *data, const char *prefix, struct str name)
+{
+    for (size_t i = 0; i < data->n_columns; i++) {
+        struct str path = data->columns[i].path.text;
+        size_t skipped = strlen(prefix);
+
+        if (str_starts_with(path, prefix) &&
+            str_equal((struct str){ path.at + skipped, path.len - skipped }, name))
+            return true;
+    }
+    return false;
+}
+
+static void check_columns(struct spec_reading *r, const struct spec *spec,
+                          const struct spec_data *data)
+{
+    for (size_t i = 0; i < data->n_columns; i++) {
+        const struct spec_text *path = &data->columns[i].path;
+        const struct schema_property *property = find_path(r, spec, path);
+
+        if (property &&
+            (property->schema.type == SCHEMA_ARRAY || property->schema.type == SCHEMA_OBJECT) &&
+            data->format == SPEC_CSV)
+            SPEC_WRONG(r, path, "type", "a CSV column cannot hold the %s '%.*s'",
+                       schema_type_name(property->schema.type), STR_ARG(property->name));
+        for (size_t j = 0; j < i; j++)
+            if (str_equal(data->columns[j].path.text, path->text))
+                SPEC_WRONG(r, path, "duplicate", "'%.*s' comes from two columns",
+                           STR_ARG(path->text));
+    }
+    for (size_t i = 0; i < spec->input.n_properties; i++) {
+        const struct schema_property *p = &spec->input.properties[i];
+        if (p->required && !p->schema.fallback && !is_mapped(data, "input.", p->name))
+            SPEC_WRONG(r, &data->path, "missing", "no column gives the required input.%.*s",
+                       STR_ARG(p->name));
+    }
+    for (size_t i = 0; i < spec->output.n_properties; i++)
+        if (!is_mapped(data, "output.", spec->output.properties[i].name))
+            SPEC_WRONG(r, &data->path, "missing", "no column gives output.%.*s",
+                       STR_ARG(spec->output.properties[i].name));
+}
+
+static void check_data(struct spec_reading *r, struct spec *spec)
+{
+    for (size_t i = 0; i < spec->n_data; i++) {
+        struct spec_data *data = &spec->data[i];
+
+        data->format = format_of(r, data->format, &data->path);
+        if (data->n_columns > 0)
+            check_columns(r, spec, data);
+        else if (data->format == SPEC_CSV)
+            SPEC_WRONG(r, &data->path, "missing", "a CSV source needs 'columns'");
+        for (size_t j = 0; j < i; j++)
+            if (str_equal(spec->data[j].path.text, data->path.text))
+                SPEC_WRONG(r, &data->path, "duplicate", "'%.*s' is a source twice",
+                           STR_ARG(data->path.text));
+    }
+}
+
+static bool is_column_type(struct str type)
+{
+    static const char *const types[] = { "string", "number", "boolean", "date", "date-time" };
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (str_is(type, types[i]))
+            return true;
+    return false;
+}
+
+static void check_tables(struct spec_reading *r, struct spec *spec)
+{
+    for (size_t i = 0; i < spec->n_tables; i++) {
+        struct spec_table *table = &spec->tables[i];
+        bool has_key = table->key.line == 0;
+
+        table->format = format_of(r, table->format, &table->path);
+        for (size_t c = 0; c < table->n_columns; c++) {
+            const struct spec_column *column = &table->columns[c];
+
+            has_key |= str_equal(column->name.text, table->key.text);
+            if (!spec_is_identifier(column->name.text))
+                SPEC_WRONG(r, &column->name, "name", "column '%.*s' is no plain name",
+                           STR_ARG(column->name.text));
+            if (column->type.text.len > 0 && !is_column_type(column->type.text))
+                SPEC_WRONG(r, &column->type, "value",
+                           "type '%.*s' of a column, expected string, number, boolean, date or "
+                           "date-time",
+                           STR_ARG(column->type.text));
+        }
+        if (!has_key)
+            SPEC_WRONG(r, &table->key, "unknown_name", "key '%.*s' is none of the columns",
+                       STR_ARG(table->key.text));
+    }
+}
+
+static void check_gates(struct spec_reading *r, const struct spec *spec)
+{
+    for (size_t i = 0; i < spec->n_gates; i++) {
+        const struct spec_gate *gate = &spec->gates[i];
+
+        if (gate->field.line > 0 && !schema_find(&spec->output, gate->field.text))
+            SPEC_WRONG(r, &gate->field, "unknown_name", "'%.*s' is no output field%s",
+                       STR_ARG(gate->field.text),
+                       spec_suggest_property(&spec->output, gate->field.text, r->arena));
+        if (!gate->has_min && !gate->has_max && !gate->has_margin && gate->above == SPEC_FLOOR_NONE)
+            SPEC_WRONG(r, &gate->place, "missing",
+                       "gate has no condition: expected min, max, not_worse_margin or above");
+        if (gate->has_min && gate->has_max && gate->min > gate->max)
+            SPEC_WRONG(r, &gate->place, "range", "'min' is above 'max'");
+    }
+}
+
+static void check_training(struct spec_reading *r, const struct spec *spec)
+{
+    const struct json *at = json_find(json_find(spec->source, "training"), "candidates");
+    size_t n_others = 0;
+    bool blends = false;
+
+    for (size_t i = 0; i < spec->training.n_candidates; i++) {
+        blends |= spec->training.candidates[i] == SPEC_BLEND;
+        n_others += spec->training.candidates[i] != SPEC_BLEND;
+    }
+    if (blends && n_others < 2 && at)
+        SPEC_WRONG(r, at, "value", "'blend' needs two other candidates");
+}
+
+void spec_check_build(struct spec_reading *r, struct spec *spec)
+{
+    check_tables(r, spec);
+    check_data(r, spec);
+    check_training(r, spec);
+    check_gates(r, spec);
+}

@@ -36,7 +36,7 @@ WRAPPED_BY = {
     "bid_functions.h": ["base/decimal.c"],
     "sqlite3.h": ["store/store_sqlite.c"],
     "curl/curl.h": ["net/http_client.c"],
-    "uv.h": ["serve/http/http_server.c"],
+    "uv.h": ["serve/http/http_server_internal.h"],
     "pcre2.h": ["base/regex.c"],
     "utf8proc.h": ["engine/tokenizer/wordpiece.c", "expr/feel_case.c"],
     "dnnl.h": ["engine/kernels/gemm_dnnl.c"],

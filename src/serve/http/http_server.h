@@ -60,12 +60,12 @@ struct http_exchange {
     uint64_t received_us;           /* uv_hrtime when the head was complete */
     const struct http_route *route; /* NULL: none matched */
     void *context;                  /* the handler's own */
+    struct http_exchange *next;     /* for the queue of whoever has it */
 
     /* the server's own */
     struct http_server *server;
     struct http_connection *connection; /* NULL once nobody waits; the server's thread alone */
     struct http_parser parser;
-    struct http_exchange *next;
     int status;
     char allow[64]; /* of a 405 */
 };

@@ -391,15 +391,17 @@ static enum rc evaluate_unary_test(struct feel_evaluation *ev, const struct feel
 
     if (rc)
         return rc;
-    range.has_low = node->op != FEEL_LESS && node->op != FEEL_LESS_EQUAL;
-    range.has_high = node->op != FEEL_GREATER && node->op != FEEL_GREATER_EQUAL;
-    range.low_closed = node->op == FEEL_GREATER_EQUAL || node->op == FEEL_EQUAL;
-    range.high_closed = node->op == FEEL_LESS_EQUAL || node->op == FEEL_EQUAL;
-    range.excludes = node->op == FEEL_NOT_EQUAL;
-    if (range.has_low)
-        range.low = bound;
+    range.has_high = node->op == FEEL_LESS || node->op == FEEL_LESS_EQUAL;
+    range.has_low = !range.has_high;
+    range.low_closed = node->op == FEEL_GREATER_EQUAL;
+    range.high_closed = node->op == FEEL_LESS_EQUAL;
+    range.relation = node->op == FEEL_EQUAL       ? FEEL_RANGE_EQUAL
+                     : node->op == FEEL_NOT_EQUAL ? FEEL_RANGE_NOT_EQUAL
+                                                  : FEEL_RANGE_BETWEEN;
     if (range.has_high)
         range.high = bound;
+    else
+        range.low = bound;
     return feel_make_range(ev, &range, ret);
 }
 

@@ -32,11 +32,15 @@ struct feel_evaluation {
     struct err *err;
 };
 
+/* The tests "= x" and "!= x" are ranges of their own, over values without an order too: x is low.
+ */
+enum feel_range_relation { FEEL_RANGE_BETWEEN, FEEL_RANGE_EQUAL, FEEL_RANGE_NOT_EQUAL };
+
 struct feel_range {
     struct feel_value low, high;
     bool has_low, has_high; /* false: no bound on this side, as in "< 10" */
     bool low_closed, high_closed;
-    bool excludes; /* "!= low": everything but low */
+    enum feel_range_relation relation;
 };
 
 struct feel_function {

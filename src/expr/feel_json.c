@@ -28,12 +28,14 @@ static void append_moment(struct buf *out, const struct feel_value *v)
 
 static void append_range(struct buf *out, const struct feel_range *range)
 {
-    if (range->excludes || !range->has_low || !range->has_high) {
-        const char *op = range->excludes  ? "!="
-                         : range->has_low ? (range->low_closed ? ">=" : ">")
-                                          : (range->high_closed ? "<=" : "<");
+    if (!range->has_low || !range->has_high) {
+        const char *op = range->relation == FEEL_RANGE_EQUAL       ? "="
+                         : range->relation == FEEL_RANGE_NOT_EQUAL ? "!="
+                         : range->has_low                          ? ">"
+                                                                   : "<";
 
         buf_append_text(out, op);
+        buf_append_text(out, range->low_closed || range->high_closed ? "=" : "");
         append_literal(out, range->has_low ? &range->low : &range->high);
         return;
     }

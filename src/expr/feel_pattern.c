@@ -5,7 +5,6 @@ enum { CLASS_NESTING_MAX = 8 };
 struct pattern {
     struct str text;
     size_t at;
-    bool ignore_blanks;
     struct buf *out;
     struct err *err;
 };
@@ -42,7 +41,7 @@ static bool at_char(const struct pattern *p, size_t ahead, char c)
     return p->at + ahead < p->text.len && p->text.at[p->at + ahead] == c;
 }
 
-/* The name in braces, "{ I s B a s i c L a t i n }" without its blanks when they are ignored. */
+/* The name in braces. */
 static enum rc read_property(struct pattern *p, char name[40])
 {
     size_t n = 0;
@@ -50,8 +49,6 @@ static enum rc read_property(struct pattern *p, char name[40])
     if (!at_char(p, 0, '{'))
         return refuse(p, "expected '{' after \\p");
     for (p->at++; p->at < p->text.len && p->text.at[p->at] != '}'; p->at++) {
-        if (p->ignore_blanks && is_blank(p->text.at[p->at]))
-            continue;
         if (n == 39)
             return refuse(p, "property name too long");
         name[n++] = p->text.at[p->at];
@@ -170,10 +167,9 @@ static enum rc translate_class(struct pattern *p, unsigned depth)
     return buf_rc(&members, "pattern", p->err);
 }
 
-enum rc feel_pattern_translate(struct str pattern, bool ignore_blanks, struct buf *out,
-                               struct err *err)
+static enum rc translate(struct str pattern, struct buf *out, struct err *err)
 {
-    struct pattern p = { .text = pattern, .ignore_blanks = ignore_blanks, .out = out, .err = err };
+    struct pattern p = { .text = pattern, .out = out, .err = err };
 
     while (p.at < pattern.len) {
         char c = pattern.at[p.at];
@@ -187,12 +183,45 @@ enum rc feel_pattern_translate(struct str pattern, bool ignore_blanks, struct bu
             rc = refuse(&p, "no such group");
         else if (c == '(' && at_char(&p, 1, '*'))
             rc = refuse(&p, "nothing to repeat");
-        else if (ignore_blanks && is_blank(c))
-            p.at++;
         else
             buf_append_char(out, pattern.at[p.at++]);
         if (rc)
             return rc;
     }
     return buf_rc(out, "pattern", err);
+}
+
+/* Blanks go first, before the pattern has any meaning: "hello\\ sworld" is hello\sworld. Those in a
+ * class stay. */
+static void append_without_blanks(struct buf *out, struct str pattern)
+{
+    size_t depth = 0;
+
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.at[i];
+
+        if (c == '\\' && i + 1 < pattern.len && !is_blank(pattern.at[i + 1])) {
+            buf_append_char(out, c);
+            c = pattern.at[++i];
+        } else if (c == '[') {
+            depth++;
+        } else if (c == ']' && depth > 0) {
+            depth--;
+        }
+        if (depth > 0 || !is_blank(c))
+            buf_append_char(out, c);
+    }
+}
+
+enum rc feel_pattern_translate(struct str pattern, bool ignore_blanks, struct buf *out,
+                               struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf compact = { 0 };
+
+    if (!ignore_blanks)
+        return translate(pattern, out, err);
+    buf_init(&compact, out->limit);
+    append_without_blanks(&compact, pattern);
+    enum rc rc = buf_rc(&compact, "pattern", err);
+    return rc ? rc : translate(buf_str(&compact), out, err);
 }

@@ -82,7 +82,6 @@ static bool relate(const struct feel_value *a, const struct feel_value *b, struc
     ret->a = as_range(a);
     ret->b = as_range(b);
     return ret->a.has_low && ret->a.has_high && ret->b.has_low && ret->b.has_high &&
-           !ret->a.excludes && !ret->b.excludes &&
            feel_order(&ret->a.low, &ret->b.low, &ret->low_low) &&
            feel_order(&ret->a.low, &ret->b.high, &ret->low_high) &&
            feel_order(&ret->a.high, &ret->b.low, &ret->high_low) &&

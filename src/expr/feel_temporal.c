@@ -423,37 +423,28 @@ static bool add_duration(const struct feel_value *moment, const struct feel_valu
                       &ret->moment);
 }
 
-/* Seconds on a clock the other has too: UTC when both are zoned, else the local one. */
-static bool clock_of(const struct feel_value *v, bool zoned, int64_t *ret)
+/* Seconds since midnight or since 1970, in UTC where the value has a zone. */
+static int64_t clock_of(const struct feel_value *v)
 {
-    if (v->kind == FEEL_TIME) {
-        *ret = (v->moment.hour * 60 + v->moment.minute) * 60 + v->moment.second -
+    if (v->kind == FEEL_TIME)
+        return (v->moment.hour * 60 + v->moment.minute) * 60 + v->moment.second -
                (v->moment.zone == FEEL_ZONE_OFFSET ? v->moment.offset_s : 0);
-        return true;
-    }
-    if (zoned && v->moment.zone != FEEL_ZONE_LOCAL)
-        return feel_utc_seconds(&v->moment, ret);
-    *ret = feel_local_seconds(&v->moment);
-    return true;
+    return feel_local_seconds(&v->moment) - v->moment.offset_s;
 }
 
 static bool subtract_moments(const struct feel_value *a, const struct feel_value *b,
                              struct feel_value *ret)
 {
-    bool zoned[2] = { a->moment.zone != FEEL_ZONE_LOCAL, b->moment.zone != FEEL_ZONE_LOCAL };
-    int64_t at[2];
+    bool zoned[2] = { a->kind == FEEL_DATE || a->moment.zone != FEEL_ZONE_LOCAL,
+                      b->kind == FEEL_DATE || b->moment.zone != FEEL_ZONE_LOCAL };
     struct decimal nanos, seconds;
 
-    if ((a->kind == FEEL_TIME) != (b->kind == FEEL_TIME))
-        return false;
-    /* A date is midnight UTC beside a zoned date and time; two others must be alike. */
-    if (zoned[0] != zoned[1] && a->kind == b->kind)
-        return false;
-    if (!clock_of(a, zoned[0] || zoned[1], &at[0]) || !clock_of(b, zoned[0] || zoned[1], &at[1]))
+    /* Both have a zone (a date is midnight UTC) or neither has. */
+    if ((a->kind == FEEL_TIME) != (b->kind == FEEL_TIME) || zoned[0] != zoned[1])
         return false;
     nanos = decimal_from_i64((int64_t)a->moment.nanosecond - b->moment.nanosecond);
     if (!decimal_divide(nanos, decimal_from_i64(1000000000), &nanos) ||
-        !decimal_add(decimal_from_i64(at[0] - at[1]), nanos, &seconds))
+        !decimal_add(decimal_from_i64(clock_of(a) - clock_of(b)), nanos, &seconds))
         return false;
     *ret = (struct feel_value){ .kind = FEEL_DAYS_DURATION, .seconds = seconds };
     return true;

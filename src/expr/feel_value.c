@@ -136,7 +136,7 @@ bool feel_order(const struct feel_value *a, const struct feel_value *b, int *ret
         return false;
     switch (a->kind) {
     case FEEL_NUMBER: *ret = decimal_compare(a->number, b->number); return true;
-    case FEEL_STRING: *ret = str_compare(a->string, b->string); return true;
+    case FEEL_STRING: *ret = sign_of(str_compare(a->string, b->string), 0); return true;
     case FEEL_DATE: return order_dates(&a->moment, &b->moment, ret);
     case FEEL_TIME: return order_times(&a->moment, &b->moment, ret);
     case FEEL_DATE_TIME: return order_moments(&a->moment, &b->moment, ret);
@@ -187,7 +187,7 @@ static enum feel_truth equal_contexts(const struct feel_value *a, const struct f
 static enum feel_truth equal_ranges(const struct feel_range *a, const struct feel_range *b)
 {
     if (a->has_low != b->has_low || a->has_high != b->has_high || a->low_closed != b->low_closed ||
-        a->high_closed != b->high_closed || a->excludes != b->excludes)
+        a->high_closed != b->high_closed || a->relation != b->relation)
         return FEEL_FALSE;
     return both(feel_equal(&a->low, &b->low), feel_equal(&a->high, &b->high));
 }
@@ -233,11 +233,10 @@ static enum feel_truth is_inside(const struct feel_value *v, const struct feel_v
 
 enum feel_truth feel_contains(const struct feel_range *range, const struct feel_value *v)
 {
-    if (range->excludes)
+    if (range->relation == FEEL_RANGE_EQUAL)
+        return feel_equal(&range->low, v);
+    if (range->relation == FEEL_RANGE_NOT_EQUAL)
         return feel_not(feel_equal(&range->low, v));
-    if (range->has_low && range->has_high && feel_equal(&range->low, &range->high) == FEEL_TRUE &&
-        range->low_closed && range->high_closed)
-        return feel_equal(&range->low, v); /* "= x", of any kind */
 
     enum feel_truth low =
         range->has_low ? is_inside(v, &range->low, range->low_closed, -1) : FEEL_TRUE;

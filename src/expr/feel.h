@@ -118,7 +118,7 @@ struct feel_type {
     enum feel_kind kind;
     bool optional;                /* the value may be null or absent */
     const struct feel_type *item; /* FEEL_LIST, FEEL_RANGE; NULL: any */
-    size_t n_fields;              /* FEEL_CONTEXT: 0 with open set: any entries */
+    size_t n_fields;              /* FEEL_CONTEXT */
     const struct feel_field *fields;
     bool open; /* FEEL_CONTEXT: other entries than the fields may exist */
 };
@@ -231,7 +231,8 @@ struct feel_path {
 
 struct feel_report {
     struct feel_type type; /* of the result */
-    bool may_be_null;      /* with every required input present */
+    bool may_be_null;      /* where an optional input is absent, or by a null written in it */
+    bool may_fail;         /* null for some values although all is there: 1/x, date(text) */
     bool reads_now;        /* calls now() or today() */
     size_t n_problems;
     const struct feel_problem *problems; /* in order of the text */
@@ -249,7 +250,7 @@ struct feel_report {
 MUST_CHECK enum rc feel_check(const struct feel *feel, const struct feel_type *context_type,
                               struct arena *arena, struct feel_report *ret, struct err *err);
 
-/* May the expression be null when this input path is absent? *ret_may false: never. */
+/* May the expression be null because this input path is absent? *ret_may false: never. */
 MUST_CHECK enum rc feel_may_be_null_without(const struct feel *feel,
                                             const struct feel_type *context_type,
                                             const struct feel_path *absent, struct arena *arena,

@@ -14,7 +14,7 @@ NOUNS = {
                "lora_", "predictor_", "safetensors_", "train_", "wordpiece_"],
     "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],
-    "decide": ["decide_"],
+    "decide": ["decide_", "version_"],
     "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_"],
     "serve": ["http_", "admin_", "serve_", "metrics_"],
     "cli": ["catalogue_", "cli_", "cmd_", "config_", "home_", "main", "model_file_", "progress_", "pull_"],

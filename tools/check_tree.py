@@ -22,7 +22,7 @@ MAY_USE = {
     "engine": ["base"],
     "registry": ["base", "store"],
     "record": ["base", "store"],
-    "decide": ["base", "expr", "spec", "engine", "record"],
+    "decide": ["base", "expr", "spec", "engine", "registry"],
     "factory": ["base", "net", "expr", "spec", "engine", "registry", "record", "decide"],
     "serve": ["base", "net", "expr", "spec", "engine", "registry", "record", "decide"],
     "cli": ["base", "store", "net", "expr", "spec", "engine", "registry", "record", "decide", "factory",

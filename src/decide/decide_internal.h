@@ -1,0 +1,41 @@
+#ifndef DECIDE_DECIDE_INTERNAL_H
+#define DECIDE_DECIDE_INTERNAL_H
+
+#include "decide/decide.h"
+
+/* Which output fields a rule, its when: included, reads. Its result depends on nothing else of the
+ * answer, so it is evaluated once per combination of their labels. */
+struct decide_reads {
+    size_t n_fields;
+    const size_t *fields; /* (n_fields,) indices, ascending */
+    size_t n_joint;       /* product of their numbers of labels; 1 when it reads none */
+};
+
+struct decider {
+    struct decide_parts parts;
+    size_t n_labels;
+    size_t *first_label;        /* (n_fields + 1,): where a field's labels begin among all */
+    struct decide_reads *rules; /* (n_rules,) */
+};
+
+/* The names an expression sees while one row is answered: inputs, tables, facts, output fields,
+ * derived fields, in this order. */
+struct decide_scope {
+    struct feel_entry *entries;
+    size_t n;
+};
+
+void decide_scope_add(struct decide_scope *scope, struct str name, struct feel_value value);
+struct feel_value decide_scope_context(const struct decide_scope *scope);
+
+/* Keeps a sentence as the result's reason. RC_LIMIT, RC_NOMEM, also those of the buffer. */
+MUST_CHECK enum rc decide_copy_reason(const struct buf *text, struct arena *arena,
+                                      struct decide_result *result, struct err *err);
+
+/* Picks the answer of a row whose scores, facts and scope (up to the facts) are there: fills best,
+ * confidence, rules, verdict and reason. scratch holds what is thrown away. */
+MUST_CHECK enum rc decide_choose(const struct decider *decider, struct decide_scope *scope,
+                                 int64_t now_ms, struct arena *scratch, struct arena *arena,
+                                 struct decide_result *result, struct err *err);
+
+#endif

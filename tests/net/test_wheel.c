@@ -142,7 +142,7 @@ static void broken_wheels_are_refused_with_a_reason(void **state)
           RC_CORRUPT,
           "member 'pkg/hello.txt' is there twice" },
         { "too long",
-          { HELLO, { "pkg/world.txt", "world!", 0 } },
+          { HELLO, { "pkg/world.txt", "world!", 0x718498e8 } },
           2,
           RC_LIMIT,
           "member 'pkg/world.txt' is longer than 5 bytes" },

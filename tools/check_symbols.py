@@ -17,7 +17,7 @@ NOUNS = {
     "decide": ["decide_", "version_"],
     "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_"],
     "serve": ["http_", "admin_", "serve_", "metrics_"],
-    "cli": ["catalogue_", "cli_", "cmd_", "config_", "home_", "main", "model_file_", "progress_", "pull_"],
+    "cli": ["catalogue_", "cli_", "cmd_", "compute_", "config_", "home_", "main", "model_file_", "progress_", "pull_"],
 }
 
 module, archive = sys.argv[1:]

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-command_fn cmd_config, cmd_pull;
-command_fn cmd_model_show, cmd_model_tokenize;
+command_fn cmd_check, cmd_config, cmd_pull;
+command_fn cmd_model_show, cmd_model_tokenize, cmd_model_embed;
 
 #endif

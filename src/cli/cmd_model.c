@@ -1,6 +1,8 @@
 /* cmd_model.c - shoal model ...: what is inside a model, without any SLM. */
 #include "cli/cmd.h"
+#include "cli/compute.h"
 #include "cli/model_file.h"
+#include "engine/model/encoder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -236,4 +238,66 @@ enum rc cmd_model_tokenize(struct cli *cli, struct err *err)
     if (cli->config.json)
         json_end_array(&w);
     return cli_print(&out, err);
+}
+
+static enum rc embed(struct cli *cli, const struct bert *bert, const struct encoder_text *text,
+                     struct buf *out, struct err *err)
+{
+    struct encoder_session *session = NULL;
+    struct encoder *encoder = NULL;
+    struct kernels kernels;
+    struct json_writer w;
+    float *vector = NULL;
+    enum rc rc = compute_kernels(cli, &kernels, err);
+
+    if (rc == RC_OK)
+        rc = encoder_new(bert, cli_option(cli, "f32") ? ENCODER_F32 : ENCODER_INT8, &cli->arena,
+                         &encoder, err);
+    if (rc == RC_OK)
+        rc = encoder_session_new(encoder, &kernels, NULL, &cli->arena, &session, err);
+    if (rc)
+        return rc;
+    if (text->n_ids > encoder_positions(encoder))
+        return err_set(err, RC_LIMIT, "the text has %zu tokens, the model %zu positions",
+                       text->n_ids, encoder_positions(encoder));
+    vector = arena_array(&cli->arena, float, encoder_width(encoder));
+    if (!vector)
+        return arena_fail(&cli->arena, err, "vector");
+
+    encoder_run(session, text, 1, vector);
+    json_writer_init(&w, out);
+    json_begin_array(&w);
+    for (size_t i = 0; i < encoder_width(encoder); i++)
+        json_double(&w, (double)vector[i]);
+    json_end_array(&w);
+    return RC_OK;
+}
+
+enum rc cmd_model_embed(struct cli *cli, struct err *err)
+{
+    CLEANUP(model_file_closep) struct model_file file = { 0 };
+    CLEANUP(buf_releasep) struct buf out;
+    struct wordpiece *wordpiece = NULL;
+    struct encoder_text tokens = { 0 };
+    struct bert bert;
+    struct str text;
+    int32_t *ids = NULL;
+    enum rc rc = model_file_open(cli, cli->arguments[0], &file, err);
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (rc == RC_OK)
+        rc = model_file_wordpiece(cli, &file, &wordpiece, err);
+    if (rc == RC_OK)
+        rc = model_file_bert(cli, &file, &bert, err);
+    if (rc == RC_OK && wordpiece_n_entries(wordpiece) > bert.layout.config.n_words)
+        rc = err_set(err, RC_CORRUPT, "vocab.txt has %zu words, the model %zu",
+                     wordpiece_n_entries(wordpiece), bert.layout.config.n_words);
+    if (rc == RC_OK)
+        rc = read_text(cli, &text, err);
+    if (rc == RC_OK)
+        rc = tokenize(cli, wordpiece, text, &ids, &tokens.n_ids, err);
+    tokens.ids = ids;
+    if (rc == RC_OK)
+        rc = embed(cli, &bert, &tokens, &out, err);
+    return rc ? rc : cli_print(&out, err);
 }

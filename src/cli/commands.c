@@ -6,7 +6,8 @@
  */
 #include "cli/cmd.h"
 
-#define MODEL "look inside a model"
+#define DEFINE "define"
+#define MODEL  "look inside a model"
 #define MODEL_DETAILS \
     "MODEL is a .safetensors file, a folder with model.safetensors, or the name of a pulled base."
 #define SETUP "set up"
@@ -40,6 +41,17 @@ const struct command cli_commands[] = {
         .options = { { "markdown", NULL, "the table of settings, as in docs/operations.md" } },
     },
     {
+        .name = "check",
+        .group = DEFINE,
+        .arguments = "[SPEC]",
+        .n_max = 1,
+        .summary = "find everything that is wrong with a spec, or with all specs of the workspace",
+        .details = "SPEC is a slm.yaml, its folder, or TEAM/SLM. Exit status 1: there are errors.",
+        .example = "shoal check support/ticket-triage --render",
+        .run = cmd_check,
+        .options = { { "render", NULL, "show the spec with every default written out" } },
+    },
+    {
         .name = "model show",
         .group = MODEL,
         .arguments = "MODEL",
@@ -60,6 +72,18 @@ const struct command cli_commands[] = {
         .details = MODEL_DETAILS,
         .example = "shoal model tokenize all-minilm-l6-v2 'Refund my order #4711'",
         .run = cmd_model_tokenize,
+    },
+    {
+        .name = "model embed",
+        .group = MODEL,
+        .arguments = "MODEL [TEXT]",
+        .n_min = 1,
+        .n_max = 2,
+        .summary = "the vector a base gives for a text, as JSON",
+        .details = MODEL_DETAILS,
+        .example = "shoal model embed all-minilm-l6-v2 'Where is my parcel?' --cpu=scalar",
+        .run = cmd_model_embed,
+        .options = { { "f32", NULL, "compute in f32 instead of int8, which serves" } },
     },
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "cli/config_paths.h"
+#include "spec/workspace.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -222,38 +223,19 @@ enum rc config_set(struct config *config, int row, const char *value, struct are
     return RC_OK;
 }
 
-static enum rc find_workspace(struct arena *arena, const char **ret_folder, struct err *err)
-{
-    char folder[FS_PATH_MAX];
-
-    if (!getcwd(folder, sizeof(folder)))
-        return err_set(err, RC_IO, "current folder: %s", strerror(errno));
-
-    for (;;) {
-        const char *marker = fs_join(arena, folder, "shoal.yaml");
-        if (!marker)
-            return arena_fail(arena, err, "path of the workspace");
-        if (fs_exists(marker)) {
-            *ret_folder = arena_strndup(arena, folder, strlen(folder));
-            return *ret_folder ? RC_OK : arena_fail(arena, err, "path of the workspace");
-        }
-
-        char *slash = strrchr(folder, '/');
-        if (!slash || slash == folder)
-            return RC_OK; /* none: an error only for the commands that need one */
-        *slash = '\0';
-    }
-}
-
 enum rc config_finish(struct config *config, struct arena *arena, struct err *err)
 {
+    char folder[FS_PATH_MAX];
     enum rc rc = RC_OK;
 
     if (!config->home)
         rc = default_home(arena, &config->home, err);
     if (rc || config->workspace)
         return rc;
-    return find_workspace(arena, &config->workspace, err);
+    if (!getcwd(folder, sizeof(folder)))
+        return err_set(err, RC_IO, "current folder: %s", strerror(errno));
+    rc = spec_workspace_find(folder, arena, &config->workspace, err);
+    return rc == RC_NOT_FOUND ? RC_OK : rc; /* an error only for the commands that need one */
 }
 
 struct log config_log(const struct config *config)

@@ -305,6 +305,7 @@ enum rc http_client_get(const struct http_client_download *download, struct err 
 {
     enum rc rc = check_url(download, err);
     long status = STATUS_RANGE;
+    struct err ignored;
 
     /* Two rounds at most: if the rest cannot be had, the whole is asked for. */
     for (int round = 0; rc == RC_OK && status == STATUS_RANGE; round++) {
@@ -321,6 +322,8 @@ enum rc http_client_get(const struct http_client_download *download, struct err 
             return err_set(err, RC_IO, "open '%.150s': %s", download->path, strerror(errno));
         rc = transfer_run(&t, &status, err);
         close(t.fd);
+        if (rc && t.length == 0 && t.resume_at == 0)
+            IGNORE_RC(http_client_forget(download->path, &ignored)); /* nothing to go on from */
     }
     return rc;
 }

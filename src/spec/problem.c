@@ -25,8 +25,8 @@ void problem_add(struct problems *problems, enum problem_severity severity, cons
     va_start(ap, fmt);
     vsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
-    char *kept = arena_strndup(problems->arena, message, strlen(message));
-    if (!problems->items || !kept) {
+    char *kept = problems->items ? arena_strndup(problems->arena, message, strlen(message)) : NULL;
+    if (!kept) {
         problems->failed = problems->arena->over_limit ? RC_LIMIT : RC_NOMEM;
         return;
     }
@@ -97,28 +97,35 @@ void problem_append_json(struct buf *out, const struct problems *problems)
 
 enum { WORD_MAX = 64 };
 
-/* Letters to insert, delete or replace (Levenshtein 1965); SIZE_MAX when a word is too long. */
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, delete, replace or swap with their neighbour (Damerau 1964, restricted);
+ * SIZE_MAX when a word is too long. */
 static size_t edit_distance(struct str a, struct str b)
 {
-    size_t row[WORD_MAX + 1];
+    size_t d[WORD_MAX + 1][WORD_MAX + 1]; /* of the first i letters of a to the first j of b */
 
     if (a.len > WORD_MAX || b.len > WORD_MAX)
         return SIZE_MAX;
+    for (size_t i = 0; i <= a.len; i++)
+        d[i][0] = i;
     for (size_t j = 0; j <= b.len; j++)
-        row[j] = j;
+        d[0][j] = j;
     for (size_t i = 1; i <= a.len; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
-            size_t replaced = diagonal + (a.at[i - 1] != b.at[j - 1]);
-            size_t inserted = (row[j - 1] < row[j] ? row[j - 1] : row[j]) + 1;
+            bool swapped =
+                i > 1 && j > 1 && a.at[i - 1] == b.at[j - 2] && a.at[i - 2] == b.at[j - 1];
 
-            diagonal = row[j];
-            row[j] = replaced < inserted ? replaced : inserted;
+            d[i][j] = smaller(smaller(d[i - 1][j], d[i][j - 1]) + 1,
+                              d[i - 1][j - 1] + (a.at[i - 1] != b.at[j - 1]));
+            if (swapped)
+                d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
         }
     }
-    return row[b.len];
+    return d[a.len][b.len];
 }
 
 const char *problem_suggest(struct str name, const struct str *words, size_t n, struct arena *arena)

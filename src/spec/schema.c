@@ -44,7 +44,7 @@ static bool expect(struct spec_reading *r, const struct json *v, enum json_type 
 {
     if (v->type == type)
         return true;
-    SPEC_WRONG(r, v, "type", "'%s' is a %s, expected a %s", keyword, json_type_name(v->type),
+    SPEC_WRONG(r, v, "type", "'%s': found %s, expected %s", keyword, json_type_name(v->type),
                json_type_name(type));
     return false;
 }
@@ -80,8 +80,8 @@ static enum rc read_enum(struct spec_reading *r, const struct json *v, struct sc
         const struct json *item = &v->items[i];
 
         if (item->type != JSON_STRING || item->text.len == 0) {
-            SPEC_WRONG(r, item, "type", "value of 'enum' is a %s, expected a text (quote it)",
-                       item->type == JSON_STRING ? "empty text" : json_type_name(item->type));
+            SPEC_WRONG(r, item, "type", "value of 'enum': found %s, expected text (quote it)",
+                       item->type == JSON_STRING ? "an empty text" : json_type_name(item->type));
             continue;
         }
         for (size_t j = 0; j < schema->n_labels; j++)
@@ -382,7 +382,7 @@ static enum rc read_schema(struct spec_reading *r, const struct json *v, struct 
                             .max_length = SCHEMA_TEXT_MAX,
                             .max_items = SCHEMA_ITEMS_MAX };
     if (v->type != JSON_OBJECT) {
-        SPEC_WRONG(r, v, "type", "schema is a %s, expected {type: ...}", json_type_name(v->type));
+        SPEC_WRONG(r, v, "type", "schema: found %s, expected {type: ...}", json_type_name(v->type));
         return RC_OK;
     }
     if (!read_type(r, v, &ret->type))

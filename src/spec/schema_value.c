@@ -204,7 +204,7 @@ static enum json_type json_type_of(const struct schema *schema)
 static void check(struct checking *c, const struct schema *schema, const struct json *v)
 {
     if (v->type != json_type_of(schema)) {
-        VALUE_WRONG(c, v, "type", "found a %s, expected a %s%s", json_type_name(v->type),
+        VALUE_WRONG(c, v, "type", "found %s, expected %s%s", json_type_name(v->type),
                     schema_type_name(schema->type),
                     v->type == JSON_NULL ? " (leave the field out when there is none)" : "");
         return;
@@ -289,7 +289,7 @@ enum rc schema_to_value(const struct schema *schema, const struct json *v, struc
         return RC_OK;
     }
     if (v->type != json_type_of(schema))
-        return err_set(err, RC_INVALID, "found a %s, expected a %s", json_type_name(v->type),
+        return err_set(err, RC_INVALID, "found %s, expected %s", json_type_name(v->type),
                        schema_type_name(schema->type));
     switch (schema->type) {
     case SCHEMA_STRING: return string_value(schema, v, arena, ret_value, err);

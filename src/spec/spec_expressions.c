@@ -372,7 +372,7 @@ static void expect_boolean(struct analysis *a, const struct expression *e)
     enum feel_kind kind = e->report.type.kind;
 
     if (e->feel && kind != FEEL_BOOLEAN && kind != FEEL_ANY)
-        SPEC_WRONG(a->r, e->text, "type", "%s '%.*s' gives a %s, expected true or false", e->what,
+        SPEC_WRONG(a->r, e->text, "type", "%s '%.*s' gives %s, expected true or false", e->what,
                    STR_ARG(e->name->text), feel_kind_name(kind));
 }
 
@@ -384,9 +384,13 @@ static enum rc check_rule(struct analysis *a, struct spec_rule *rule, struct err
 
     rule->kind = has_must ? SPEC_MUST : SPEC_SHOULD;
     holds.text = has_must ? &rule->must : &rule->should;
-    if (has_must == has_should)
-        SPEC_WRONG(a->r, &rule->name, "missing", "rule '%.*s' has %s 'must' and 'should'",
-                   STR_ARG(rule->name.text), has_must ? "both" : "neither");
+    if (has_must && has_should)
+        SPEC_WRONG(a->r, &rule->name, "value",
+                   "rule '%.*s' has both 'must' and 'should': expected one",
+                   STR_ARG(rule->name.text));
+    if (!has_must && !has_should)
+        SPEC_WRONG(a->r, &rule->name, "missing", "rule '%.*s' has neither 'must' nor 'should'",
+                   STR_ARG(rule->name.text));
     enum rc rc = check_and_analyse(a, &holds, err);
     if (!rc)
         rc = check_and_analyse(a, &applies, err);

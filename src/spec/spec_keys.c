@@ -48,7 +48,7 @@ static bool expect(struct spec_reading *r, const struct spec_key *key, const str
 {
     if (v->type == type)
         return true;
-    SPEC_WRONG(r, v, "type", "'%s' is a %s, expected %s", key->name, json_type_name(v->type),
+    SPEC_WRONG(r, v, "type", "'%s': found %s, expected %s", key->name, json_type_name(v->type),
                expected);
     return false;
 }
@@ -142,7 +142,7 @@ static unsigned find_word(struct spec_reading *r, const struct spec_key *key, co
                    v->text.len > 60 ? 60 : (int)v->text.len, v->text.at, list,
                    problem_suggest(v->text, words, n, r->arena));
     else
-        SPEC_WRONG(r, v, "type", "'%s' is a %s, expected one of %s", key->name,
+        SPEC_WRONG(r, v, "type", "'%s': found %s, expected one of %s", key->name,
                    json_type_name(v->type), list);
     return n;
 }
@@ -213,9 +213,9 @@ static enum rc read_pairs(struct spec_reading *r, const struct spec_key *key, co
         struct spec_text pair[2] = { { m->key, m->line, m->column }, text_of(&m->value) };
 
         if (m->value.type != JSON_STRING || m->value.text.len == 0) {
-            SPEC_WRONG(r, &m->value, "type", "'%.*s' is %s, expected a text (quote it)",
+            SPEC_WRONG(r, &m->value, "type", "'%.*s': found %s, expected text (quote it)",
                        STR_ARG(m->key),
-                       m->value.type == JSON_STRING ? "empty" : json_type_name(m->value.type));
+                       m->value.type == JSON_STRING ? "nothing" : json_type_name(m->value.type));
             pair[1].text = (struct str){ 0 };
         }
         memcpy(items + i * key->item_bytes, pair, sizeof(pair));
@@ -326,7 +326,7 @@ enum rc spec_keys_read(struct spec_reading *r, const struct spec_section *sectio
                        const struct json *v, void *base, struct err *err)
 {
     if (v->type != JSON_OBJECT && v->type != JSON_NULL) {
-        SPEC_WRONG(r, v, "type", "%s is a %s, expected keys and values", section->what,
+        SPEC_WRONG(r, v, "type", "%s: found %s, expected keys and values", section->what,
                    json_type_name(v->type));
         return RC_OK;
     }

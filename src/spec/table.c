@@ -134,7 +134,7 @@ static enum rc member_value(const struct spec_column *column, const struct json 
     else if (kind == FEEL_BOOLEAN)
         expected = JSON_BOOL;
     if (v->type != expected)
-        return err_set(err, RC_INVALID, "line %u: column '%.*s' is a %s, expected a %.*s", line,
+        return err_set(err, RC_INVALID, "line %u: column '%.*s': found %s, expected %.*s", line,
                        STR_ARG(column->name.text), json_type_name(v->type),
                        STR_ARG(column->type.text));
     if (kind == FEEL_BOOLEAN) {
@@ -156,7 +156,7 @@ static enum rc read_json_row(struct rows *rows, struct str text, uint32_t line, 
     if (rc)
         return err_context(err, "line %u", line);
     if (v->type != JSON_OBJECT)
-        return err_set(err, RC_INVALID, "line %u: row is a %s, expected an object", line,
+        return err_set(err, RC_INVALID, "line %u: found %s, expected an object", line,
                        json_type_name(v->type));
     for (size_t c = 0; c < n; c++) {
         const struct spec_column *column = &rows->table->columns[c];

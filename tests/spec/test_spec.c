@@ -1,0 +1,505 @@
+#include "tests/support/data.h"
+
+#include "base/yaml.h"
+#include "spec/spec.h"
+
+/* The smallest spec; each broken one differs from it in a line or two. */
+static const char minimal[] = "slm: triage\n"
+                              "input:\n"
+                              "  type: object\n"
+                              "  required: [body]\n"
+                              "  properties:\n"
+                              "    body: {type: string}\n"
+                              "    total: {type: number}\n"
+                              "output:\n"
+                              "  type: object\n"
+                              "  properties:\n"
+                              "    kind: {enum: [a, b, c]}\n"
+                              "    open: {type: boolean}\n"
+                              "data:\n"
+                              "  - path: rows.jsonl\n";
+
+struct fixture {
+    struct arena arena;
+    struct problems problems;
+    struct buf out;
+    struct err err;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+
+    f = (struct fixture){ 0 };
+    arena_init(&f.arena, 16 << 20);
+    problem_init(&f.problems, &f.arena);
+    buf_init(&f.out, 1 << 20);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    buf_release(&f->out);
+    arena_release(&f->arena);
+    return 0;
+}
+
+/* NULL when there are errors; the problems are then in f->out as text. */
+static struct spec *parse(struct fixture *f, const char *text)
+{
+    struct spec *spec = NULL;
+
+    problem_init(&f->problems, &f->arena);
+    if (spec_parse(str_of(text), "s", &f->arena, &spec, &f->problems, &f->err))
+        fail_msg("%s", f->err.message);
+    buf_reset(&f->out);
+    problem_append_text(&f->out, &f->problems);
+    buf_append_text(&f->out, "");
+    return spec;
+}
+
+static struct spec *parse_good(struct fixture *f, const char *text)
+{
+    struct spec *spec = parse(f, text);
+
+    if (!spec)
+        fail_msg("%s", f->out.at);
+    return spec;
+}
+
+/* minimal with `more` behind it. */
+static const char *with(struct fixture *f, const char *more)
+{
+    size_t len = strlen(minimal) + strlen(more) + 1;
+    char *text = arena_array(&f->arena, char, len);
+
+    assert_non_null(text);
+    snprintf(text, len, "%s%s", minimal, more);
+    return text;
+}
+
+/* minimal with the first `old` replaced. */
+static const char *instead(struct fixture *f, const char *old, const char *new)
+{
+    const char *at = strstr(minimal, old);
+    size_t len = strlen(minimal) + strlen(new) + 1;
+    char *text = arena_array(&f->arena, char, len);
+
+    assert_non_null(at);
+    assert_non_null(text);
+    snprintf(text, len, "%.*s%s%s", (int)(at - minimal), minimal, new, at + strlen(old));
+    return text;
+}
+
+static void defaults_are_filled_in(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(f, minimal);
+
+    assert_true(str_is(spec->name.text, "triage"));
+    assert_true(str_is(spec->base.text, "all-minilm-l6-v2"));
+    assert_int_equal(spec->n_shown, 2);
+    assert_true(str_is(spec->shown[1].text, "total"));
+    assert_int_equal(spec->training.n_candidates, 4);
+    assert_int_equal(spec->training.candidates[3], SPEC_BLEND);
+    assert_int_equal(spec->training.epochs, 3);
+    assert_true(spec->training.learning_rate == 1e-4);
+    assert_true(spec->split.test == 0.2);
+    assert_int_equal(spec->data[0].format, SPEC_JSONL);
+    assert_int_equal(spec->data[0].split, SPEC_SPLIT_NONE);
+    assert_true(str_is(spec->data[0].id.text, "id"));
+    assert_false(spec->abstain.has_target);
+    assert_int_equal(spec->n_gates, 0);
+}
+
+static void every_section_is_read(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(
+        f, with(f, "  - {path: more.csv, split: test, group: customer, columns: {Text: input.body, "
+                   "K: output.kind, O: output.open}}\n"
+                   "tables:\n"
+                   "  rates: {path: rates.csv, key: id, columns: {id: string, rate: number}}\n"
+                   "facts:\n"
+                   "  long: string length(body) > 100\n"
+                   "  longer: long and string length(body) > 200\n"
+                   "rules:\n"
+                   "  - {name: R1, must: 'if long then kind != \"a\" else true', text: x}\n"
+                   "  - {name: R2, should: open, when: long, text: y}\n"
+                   "derived:\n"
+                   "  due: now() + @\"P1D\"\n"
+                   "show: [body, long]\n"
+                   "training: {candidates: [linear], method: lora, seed: 7}\n"
+                   "gates:\n"
+                   "  - {metric: macro_f1, field: kind, min: 0.8, above: linear}\n"
+                   "  - {metric: ece, max: 0.1, not_worse_margin: 0.02}\n"
+                   "abstain: {target_precision: 0.95}\n"));
+
+    assert_int_equal(spec->n_data, 2);
+    assert_int_equal(spec->data[1].format, SPEC_CSV);
+    assert_int_equal(spec->data[1].split, SPEC_SPLIT_TEST);
+    assert_true(str_is(spec->data[1].columns[2].path.text, "output.open"));
+    assert_int_equal(spec->n_tables, 1);
+    assert_true(str_is(spec->tables[0].columns[1].name.text, "rate"));
+    assert_int_equal(spec->n_facts, 2);
+    assert_true(spec->facts[0].shown);
+    assert_false(spec->facts[1].shown);
+    assert_int_equal(spec->facts[1].type.kind, FEEL_BOOLEAN);
+    assert_int_equal(spec->rules[0].kind, SPEC_MUST);
+    assert_null(spec->rules[0].condition);
+    assert_int_equal(spec->rules[1].kind, SPEC_SHOULD);
+    assert_non_null(spec->rules[1].condition);
+    assert_int_equal(spec->derived[0].type.kind, FEEL_DATE_TIME);
+    assert_int_equal(spec->training.method, SPEC_LORA);
+    assert_int_equal(spec->training.seed, 7);
+    assert_int_equal(spec->gates[0].above, SPEC_FLOOR_LINEAR);
+    assert_true(spec->gates[0].has_min && !spec->gates[0].has_max);
+    assert_true(spec->gates[1].has_max && spec->gates[1].has_margin);
+    assert_true(spec->abstain.has_target && spec->abstain.target_precision == 0.95);
+}
+
+static void keys_that_are_wrong_are_refused_with_their_place(void **state)
+{
+    static const struct {
+        const char *more, *problem; /* put behind `minimal`, whose last line is 14 */
+    } cases[] = {
+        { "fact: {}\n", "s:15:1: error: unknown key 'fact' of the spec, did you mean 'facts'? "
+                        "[unknown_key]\n" },
+        { "    spilt: test\n", "s:15:5: error: unknown key 'spilt' of a data source, did you mean "
+                               "'split'? [unknown_key]\n" },
+        { "    split: tst\n", "s:15:12: error: 'split' is 'tst', expected one of none, train, "
+                              "validation, test, did you mean 'test'? [value]\n" },
+        { "  - path: ../x.jsonl\n",
+          "s:15:11: error: '../x.jsonl' must be a relative path without '..' [path]\n" },
+        { "  - path: a/..\n", "s:15:11: error: 'a/..' must be a relative path without '..' [path]\n"
+                              "s:15:11: error: 'a/..' ends in neither .jsonl nor .csv: give its "
+                              "'format' [value]\n" },
+        { "  - path: /x.jsonl\n",
+          "s:15:11: error: '/x.jsonl' must be a relative path without '..' [path]\n" },
+        { "  - path: rows.jsonl\n",
+          "s:15:11: error: 'rows.jsonl' is a source twice [duplicate]\n" },
+        { "  - path: x.csv\n", "s:15:11: error: a CSV source needs 'columns' [missing]\n" },
+        { "  - {path: x.csv, columns: {A: input.bdy, B: output.kind, C: outpt.open}}\n",
+          "s:15:32: error: 'bdy' is no field of the input, did you mean 'body'? [unknown_name]\n"
+          "s:15:62: error: 'outpt.open' must be input.NAME or output.NAME [value]\n"
+          "s:15:12: error: no column gives the required input.body [missing]\n"
+          "s:15:12: error: no column gives output.open [missing]\n" },
+        { "training: {epochs: 0, seed: 1.5, candidates: [linear, linear, svm]}\n",
+          "s:15:55: error: 'linear' appears twice [duplicate]\n"
+          "s:15:63: error: 'candidates' is 'svm', expected one of linear, frozen, finetuned, blend "
+          "[value]\n"
+          "s:15:20: error: 'epochs' is 0, expected an integer from 1 to 100 [range]\n"
+          "s:15:29: error: 'seed' is 1.5, expected an integer from 0 to 4294967295 [range]\n" },
+        { "training: {candidates: [frozen, blend]}\n",
+          "s:15:24: error: 'blend' needs two other candidates [value]\n" },
+        { "training: [1]\n", "s:15:11: error: training: found array, expected keys and values "
+                             "[type]\n" },
+        { "gates:\n- {metric: f1, min: 2000000000}\n",
+          "s:16:12: error: 'metric' is 'f1', expected one of accuracy, macro_f1, ece, "
+          "rule_violations, coverage, precision [value]\n"
+          "s:16:21: error: 'min' is 2000000000, expected 0 to 1e+09 [range]\n"
+          "s:16:3: error: gate has no condition: expected min, max, not_worse_margin or above "
+          "[missing]\n" },
+        { "gates:\n- {metric: ece, field: knd, max: 0.1, min: 0.2}\n",
+          "s:16:24: error: 'knd' is no output field, did you mean 'kind'? [unknown_name]\n"
+          "s:16:3: error: 'min' is above 'max' [range]\n" },
+        { "show: [body, boddy, body]\n",
+          "s:15:14: error: 'boddy' is neither an input field nor a fact, did you mean 'body'? "
+          "[unknown_name]\n"
+          "s:15:21: error: 'body' is shown twice [duplicate]\n" },
+        { "show: []\n", "s:1:1: error: 'show' is empty: the model would see nothing [value]\n" },
+        { "rules:\n- {name: R 1, must: open, text: x}\n",
+          "s:16:10: error: 'R 1' is no name: letters, digits, '_' and '-', at most 64 characters "
+          "[name]\n" },
+        { "rules:\n- {name: R1, text: x}\n- {name: R1, must: open, should: open, text: x}\n",
+          "s:16:10: error: rule 'R1' has neither 'must' nor 'should' [missing]\n"
+          "s:17:10: error: a second rule 'R1' [duplicate]\n"
+          "s:17:10: error: rule 'R1' has both 'must' and 'should': expected one [value]\n" },
+        { "rules:\n- {name: R1, must: open}\n",
+          "s:16:3: error: a rule has no 'text': the rule in words, for those who get the answer "
+          "[missing]\n" },
+        { "facts: {body: 'true', kind: 'true', a-b: 'true', n: 1}\n",
+          "s:15:53: error: 'n': found number, expected text (quote it) [type]\n"
+          "s:15:9: error: fact 'body' has a name that is taken [duplicate]\n"
+          "s:15:37: error: fact 'a-b' is no plain name: letters, digits and '_' [name]\n"
+          "s:11:5: error: output field 'kind' has a name that is taken [duplicate]\n" },
+        { "tables:\n  t: {path: t.csv, key: x, columns: {a: string, b: text}}\n",
+          "s:16:52: error: type 'text' of a column, expected string, number, boolean, date or "
+          "date-time [value]\n"
+          "s:16:25: error: key 'x' is none of the columns [unknown_name]\n" },
+        { "slm: again\n", "s:15:1: error: duplicate key 'slm' [yaml]\n" },
+        { "\tx\n", "s:15:1: error: found a tab character that violates indentation [yaml]\n" },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_null(parse(f, with(f, cases[i].more)));
+        assert_string_equal(f->out.at, cases[i].problem);
+    }
+}
+
+static void fields_that_are_wrong_are_refused_with_their_place(void **state)
+{
+    static const struct {
+        const char *old, *new, *problem;
+    } cases[] = {
+        { "slm: triage\n", "\n",
+          "s:2:1: error: the spec has no 'slm': name of the SLM, as its folder [missing]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: string}\n",
+          "s:12:11: error: output field 'open' is open: expected an enum, a boolean, or an integer "
+          "with minimum and maximum [open_field]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: integer, minimum: 0, maximum: 100000}\n",
+          "s:12:11: error: output field 'open' has more than 65536 values [limit]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: integer, minimum: 1, maximum: 65536}\n",
+          "s:9:3: error: the output fields have 196608 or more combinations of values, at most "
+          "65536 [limit]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: boolean, default: true}\n",
+          "s:12:5: error: output field 'open' has a default: it is decided [value]\n" },
+        { "    body: {type: string}\n", "    body: {type: strin}\n",
+          "s:6:18: error: 'type' must be one of string, number, integer, boolean, array, object "
+          "[value]\n" },
+        { "data:\n  - path: rows.jsonl\n", "data:\n",
+          "s:13:6: error: the spec has no 'data': files of rows to learn from [missing]\n" },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_null(parse(f, instead(f, cases[i].old, cases[i].new)));
+        assert_string_equal(f->out.at, cases[i].problem);
+    }
+}
+
+static void mistakes_inside_expressions_have_their_place_in_the_file(void **state)
+{
+    static const struct {
+        const char *more, *place, *contains;
+    } cases[] = {
+        { "facts:\n  f: total + totl\n", "s:16:14: error: fact 'f': ", "totl" },
+        { "facts:\n  f: \"total + totl\"\n", "s:16:15: error: fact 'f': ", "totl" },
+        { "facts:\n  f: |\n    total +\n    totl\n", "s:18:5: error: fact 'f': ", "totl" },
+        { "facts:\n  f: >-\n    total +\n    1 + totl\n", "s:18:9: error: fact 'f': ", "totl" },
+        { "facts:\n  f: total + body\n", "s:16:", "fact 'f': " },
+        { "facts:\n  f: 1 +\n", "s:16:", "fact 'f': " },
+        { "facts:\n  f: g\n  g: '1'\n", "s:16:6: error: fact 'f': ", "unknown name 'g'" },
+        { "facts:\n  f: kind = \"a\"\n", "s:16:6: error: fact 'f': ", "kind" },
+        { "rules:\n- {name: R1, must: body, text: x}\n",
+          "s:16:20: error: rule 'R1' gives string, "
+          "expected true or false [type]",
+          "" },
+        { "rules:\n- {name: R1, must: open, when: totl > 1, text: x}\n",
+          "s:16:32: error: rule 'R1': ", "totl" },
+        { "derived:\n  d: now() + 1\n", "s:16:", "derived field 'd': " },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_null(parse(f, with(f, cases[i].more)));
+        if (strncmp(f->out.at, cases[i].place, strlen(cases[i].place)) != 0 ||
+            !strstr(f->out.at, cases[i].contains))
+            fail_msg("%s gave %s", cases[i].more, f->out.at);
+    }
+}
+
+static void what_an_absent_input_leaves_undetermined_is_noted(void **state)
+{
+    static const struct {
+        const char *more, *notes;
+    } cases[] = {
+        { "facts:\n  big: total > 1000\n",
+          "s:16:3: note: fact 'big' is undetermined when 'total' is absent [undetermined]\n" },
+        { "facts:\n  big: total != null and total > 1000\n", "" },
+        { "facts:\n  big: total > 1000\n  known: if big = null then false else big\n",
+          "s:16:3: note: fact 'big' is undetermined when 'total' is absent [undetermined]\n" },
+        { "rules:\n- {name: R1, must: open, when: total > 1, text: x}\n",
+          "s:16:10: note: rule 'R1' is undetermined when 'total' is absent [undetermined]\n" },
+        { "facts:\n  big: total > 1000\nrules:\n- {name: R1, must: 'not(big)', text: x}\n",
+          "s:16:3: note: fact 'big' is undetermined when 'total' is absent [undetermined]\n"
+          "s:18:10: note: rule 'R1' is undetermined when 'total' is absent [undetermined]\n" },
+        { "rules:\n- {name: R1, must: 'string length(body) > 0', text: x}\n", "" },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        parse_good(f, with(f, cases[i].more));
+        assert_string_equal(f->out.at ? f->out.at : "", cases[i].notes);
+    }
+}
+
+static void joint_labels_count_through_all_combinations(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(
+        f, instead(
+               f, "    open: {type: boolean}\n",
+               "    open: {type: boolean}\n    stars: {type: integer, minimum: -1, maximum: 2}\n"));
+    size_t labels[3], label;
+    struct json text = { .type = JSON_STRING, .text = STR("c") };
+    struct json number = { .type = JSON_NUMBER, .text = STR("-1.0") };
+
+    assert_int_equal(spec->n_fields, 3);
+    assert_int_equal(spec->n_joint, 3 * 2 * 4);
+    assert_true(str_is(spec->fields[1].labels[0].text, "false"));
+    assert_true(str_is(spec->fields[2].labels[0].text, "-1"));
+    for (size_t joint = 0; joint < spec->n_joint; joint++) {
+        spec_labels_of(spec, joint, labels);
+        assert_int_equal(spec_joint_of(spec, labels), joint);
+    }
+    assert_int_equal(labels[0], 2);
+    assert_true(spec_find_label(&spec->fields[0], &text, &label) && label == 2);
+    assert_true(spec_find_label(&spec->fields[2], &number, &label) && label == 0);
+    assert_false(spec_find_label(&spec->fields[0], &number, &label));
+}
+
+static void shown_values_stand_on_a_line_each_and_cannot_forge_one(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec =
+        parse_good(f, with(f, "facts: {long: string length(body) > 3, none: 'null'}\n"
+                              "show: [body, total, long, none]\n"));
+    const struct feel_entry input[] = {
+        { STR("body"), feel_string(STR("  hello\r\n\ttotal: 9 \x01 end\n")) },
+        { STR("total"), { .kind = FEEL_NULL } },
+    };
+    const struct feel_entry facts[] = { { STR("long"), feel_boolean(true) },
+                                        { STR("none"), { .kind = FEEL_NULL } } };
+    struct feel_value in = { .kind = FEEL_CONTEXT, .context = { 2, input } };
+    struct feel_value more = { .kind = FEEL_CONTEXT, .context = { 2, facts } };
+
+    buf_reset(&f->out);
+    spec_append_shown(&f->out, spec, &in, &more);
+    assert_string_equal(f->out.at, "body: hello total: 9 end\nlong: true\n");
+}
+
+static void a_rendered_spec_reads_back_to_itself(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(buf_releasep) struct buf once = { 0 }, twice = { 0 };
+    struct json *tree;
+
+    buf_init(&once, 1 << 20);
+    buf_init(&twice, 1 << 20);
+    struct spec *spec = parse_good(f, with(f, "facts:\n  big: total != null and total > 1.50\n"
+                                              "rules:\n- {name: R1, must: open, when: big, "
+                                              "text: 'a: b'}\n"));
+    assert_int_equal(spec_render(spec, &f->arena, &tree, &f->err), RC_OK);
+    yaml_append(&once, tree);
+    assert_non_null(strstr(once.at, "\n  budget_tokens: 3000000\n"));
+    assert_non_null(strstr(once.at, "show:\n  - body\n  - total\n"));
+    assert_non_null(strstr(once.at, "    split: none\n"));
+    spec = parse_good(f, once.at);
+    assert_int_equal(spec_render(spec, &f->arena, &tree, &f->err), RC_OK);
+    yaml_append(&twice, tree);
+    assert_string_equal(once.at, twice.at);
+}
+
+static void only_what_training_depends_on_changes_its_digest(void **state)
+{
+    static const char facts[] = "facts:\n  a: string length(body)\n  b: a > 3\n  c: a > 4\n";
+    static const struct {
+        const char *more;
+        bool same_all, same_training;
+    } cases[] = {
+        { "facts:\n    a: string length(body) # comment\n    b: 'a > 3'\n    c: a > 4\n"
+          "show: [body, b]\nabstain: {}\n",
+          true, true },
+        { "facts:\n  a: string length(body)\n  b: a > 3\n  c: a > 5\nshow: [body, b]\n", false,
+          true },
+        { "facts:\n  a: string length(body) + 1\n  b: a > 3\n  c: a > 4\nshow: [body, b]\n", false,
+          false },
+        { "facts:\n  a: string length(body)\n  b: a > 4\n  c: a > 4\nshow: [body, b]\n", false,
+          false },
+        { "show: [body]\n", false, false },
+        { "RULES", false, true },
+        { "SEED", false, false },
+    };
+    struct fixture *f = *state;
+    struct spec_digests base, other;
+    char text[1000];
+
+    snprintf(text, sizeof(text), "%sshow: [body, b]\n", facts);
+    assert_int_equal(spec_digests(parse_good(f, with(f, text)), &base, &f->err), RC_OK);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *more = cases[i].more;
+
+        if (strcmp(more, "RULES") == 0)
+            snprintf(text, sizeof(text),
+                     "%sshow: [body, b]\nrules: [{name: R, must: open, text: t}]\n"
+                     "gates: [{metric: ece, max: 0.1}]\nderived: {d: now()}\n",
+                     facts);
+        else if (strcmp(more, "SEED") == 0)
+            snprintf(text, sizeof(text), "%sshow: [body, b]\ntraining: {seed: 2}\n", facts);
+        else
+            snprintf(text, sizeof(text), "%s", more);
+        assert_int_equal(spec_digests(parse_good(f, with(f, text)), &other, &f->err), RC_OK);
+        if (digest_equal(&base.all, &other.all) != cases[i].same_all ||
+            digest_equal(&base.training, &other.training) != cases[i].same_training)
+            fail_msg("case %zu: %s", i, text);
+    }
+}
+
+static void the_example_is_right_and_needs_no_order_total(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = NULL;
+    char path[4096];
+
+    assert_int_equal(
+        spec_read(test_source_path("examples/ecommerce/support/ticket-triage/slm.yaml", path),
+                  &f->arena, &spec, &f->problems, &f->err),
+        RC_OK);
+    problem_append_text(&f->out, &f->problems);
+    if (f->problems.n > 0)
+        fail_msg("%s", f->out.at);
+    assert_int_equal(spec->n_joint, 36);
+    assert_int_equal(spec->derived[0].type.kind, FEEL_DATE_TIME);
+}
+
+static void every_failing_allocation_is_reported(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = with(f, "facts: {big: total > 1000}\ntables:\n  t: {path: t.csv, columns: "
+                               "{a: string}}\nrules: [{name: R, must: 'not(big)', text: t}]\n");
+    enum rc rc = RC_OK;
+
+    FOR_EACH_FAILING_ALLOC (nth) {
+        struct problems problems;
+        struct spec_digests digests;
+        struct arena arena;
+        struct spec *spec = NULL;
+        struct err err = { 0 };
+
+        arena_init(&arena, 16 << 20);
+        problem_init(&problems, &arena);
+        rc = spec_parse(str_of(text), "s", &arena, &spec, &problems, &err);
+        if (!rc) {
+            assert_non_null(spec);
+            rc = spec_digests(spec, &digests, &err);
+        }
+        assert_true(rc == RC_OK || rc == RC_NOMEM);
+        arena_release(&arena);
+    }
+    assert_int_equal(rc, RC_OK);
+}
+
+int main(void)
+{
+#define SPEC_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        SPEC_TEST(defaults_are_filled_in),
+        SPEC_TEST(every_section_is_read),
+        SPEC_TEST(keys_that_are_wrong_are_refused_with_their_place),
+        SPEC_TEST(fields_that_are_wrong_are_refused_with_their_place),
+        SPEC_TEST(mistakes_inside_expressions_have_their_place_in_the_file),
+        SPEC_TEST(what_an_absent_input_leaves_undetermined_is_noted),
+        SPEC_TEST(joint_labels_count_through_all_combinations),
+        SPEC_TEST(shown_values_stand_on_a_line_each_and_cannot_forge_one),
+        SPEC_TEST(a_rendered_spec_reads_back_to_itself),
+        SPEC_TEST(only_what_training_depends_on_changes_its_digest),
+        SPEC_TEST(the_example_is_right_and_needs_no_order_total),
+        SPEC_TEST(every_failing_allocation_is_reported),
+    };
+    return cmocka_run_group_tests_name("spec/spec", tests, NULL, NULL);
+}

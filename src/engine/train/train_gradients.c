@@ -117,10 +117,12 @@ static void words_task(const struct work *w, size_t task)
     size_t width = w->net->layout->config.width;
     float *words = gradient(w, BERT_WORDS, 0);
 
-    for (size_t t = 0; t < w->batch->n_tokens; t++)
-        if (w->batch->tokens[t] % WORD_TASKS == task)
-            w->net->ops->add(words + w->batch->tokens[t] * width, w->memory->grad + t * width, 1.0f,
-                             width);
+    for (size_t t = 0; t < w->batch->n_tokens; t++) {
+        size_t word = (size_t)w->batch->tokens[t];
+
+        if (word % WORD_TASKS == task)
+            w->net->ops->add(words + word * width, w->memory->grad + t * width, 1.0f, width);
+    }
 }
 
 static void positions_task(const struct work *w)

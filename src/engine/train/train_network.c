@@ -1,6 +1,7 @@
 #include "engine/train/train_network.h"
 
 #include "base/macros.h"
+#include "engine/train/train_random.h"
 
 #include <string.h>
 
@@ -38,15 +39,12 @@ static struct range range_of(const struct pass *p, size_t i)
                            p->batch->starts[end_row] - p->batch->starts[first_row] };
 }
 
-/* splitmix64's mixing of the step's key with the site. */
 static struct train_dropout dropout_at(const struct train_network *net, size_t layer,
                                        enum site site)
 {
-    uint64_t z = net->random_key + (layer * SITES_END + site + 1) * 0x9E3779B97F4A7C15u;
+    uint64_t key = train_random(net->random_key, layer * SITES_END + site);
 
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return train_dropout_of(net->dropout, (uint32_t)(z >> 32));
+    return train_dropout_of(net->dropout, (uint32_t)(key >> 32));
 }
 
 /* y (n, out) = x W^T, without the bias; W is (out, in). */
@@ -131,7 +129,7 @@ static void embed(const struct pass *p, const struct range *range)
         for (size_t t = p->batch->starts[r]; t < p->batch->starts[r + 1]; t++) {
             float *sum = p->memory->embedding_hat + t * width;
 
-            memcpy(sum, words + p->batch->tokens[t] * width, width * sizeof(*sum));
+            memcpy(sum, words + (size_t)p->batch->tokens[t] * width, width * sizeof(*sum));
             net->ops->add(sum, positions + (t - p->batch->starts[r]) * width, 1.0f, width);
             net->ops->add(sum, type, 1.0f, width);
         }

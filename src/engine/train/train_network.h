@@ -71,7 +71,7 @@ struct train_network {
 /* Packed rows, borrowed. */
 struct train_batch {
     size_t n_rows, n_tokens;
-    const uint32_t *tokens; /* (T,) word ids, < V */
+    const int32_t *tokens; /* (T,) word ids, < V */
     const size_t *starts; /* (R + 1,): row r is tokens [starts[r], starts[r+1]), 1 to n_positions */
     const int32_t
         *labels; /* (R, n_fields), TRAIN_NO_LABEL where there is none; NULL: forward only */

@@ -114,8 +114,7 @@ static void ref_layer(const struct bert_reference *ref, size_t l, double x[][REF
 }
 
 /* z (K,) of one row */
-static void ref_logits(const struct bert_reference *ref, const uint32_t *tokens, size_t n,
-                       double *z)
+static void ref_logits(const struct bert_reference *ref, const int32_t *tokens, size_t n, double *z)
 {
     static double x[REF_TOKENS_MAX][REF_WIDE_MAX];
     const struct bert_config *c = &ref->layout->config;

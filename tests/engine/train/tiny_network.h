@@ -21,8 +21,8 @@ static const struct bert_config tiny_config = {
     .norm_eps = 1e-12f,
 };
 
-static const uint32_t tiny_tokens[TINY_TOKENS] = { 2,  5,  9, 3, 2, 3,  2, 11, 12, 13,
-                                                   14, 15, 5, 3, 2, 20, 2, 23, 3 };
+static const int32_t tiny_tokens[TINY_TOKENS] = { 2,  5,  9, 3, 2, 3,  2, 11, 12, 13,
+                                                  14, 15, 5, 3, 2, 20, 2, 23, 3 };
 static const size_t tiny_starts[TINY_ROWS + 1] = { 0, 4, 6, 14, 16, 19 };
 static const int32_t tiny_labels[TINY_ROWS * TINY_FIELDS] = { 0, 1, 2, TRAIN_NO_LABEL, 1,
                                                               0, 2, 1, TRAIN_NO_LABEL, 0 };

@@ -1,0 +1,64 @@
+/* train_internal.h - one training run: what its files share. */
+#ifndef ENGINE_TRAIN_INTERNAL_H
+#define ENGINE_TRAIN_INTERNAL_H
+
+#include "engine/train/adamw.h"
+#include "engine/train/checkpoint.h"
+#include "engine/train/lora.h"
+#include "engine/train/train.h"
+#include "engine/train/train_score.h"
+
+enum {
+    TRAIN_PACK_TOKENS = 2048, /* of one pass: about 150 KB each for MiniLM */
+    TRAIN_PACK_ROWS = 256,    /* of one pass without gradients */
+};
+
+/* The flat values are three neighbours: the network, the heads, and with LoRA its A and B. What is
+ * trained is a neighbouring range of them: the first two, or the last two. */
+struct trainer {
+    const struct train_job *job;
+    const struct train_options *options;
+    const struct train_host *host;
+    struct arena *arena; /* of everything below */
+
+    struct train_network net;
+    struct train_memory memory;
+    struct lora lora;
+    float *values;    /* (n_values,) */
+    float *gradients; /* (n_values,); NULL for TRAIN_FROZEN */
+    size_t n_values;
+    size_t first_trained; /* to the end of n_values */
+    struct adamw adamw;
+    struct checkpoint checkpoint;
+    struct train_score score;
+    double frozen_score; /* of the head before any step; NaN without validation rows */
+
+    struct train_batch pack; /* the arrays that packs are built in */
+    int32_t *pack_tokens;    /* (tokens_max,) */
+    size_t *pack_starts;     /* (rows_max + 1,) */
+    int32_t *pack_labels;    /* (rows_max, n_fields) */
+};
+
+/* Packs as many of the rows order[first..n) as fit, at least one; order NULL: rows first..n
+ * themselves. labels NULL when not wanted. Returns how many. */
+size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint32_t *order,
+                    size_t first, size_t n, bool with_labels);
+
+/* f of all rows, (n, C), by the network as it stands. RC_CANCELLED. */
+MUST_CHECK enum rc trainer_features(struct trainer *t, const struct train_rows *rows,
+                                    float *features, struct err *err);
+
+/* Macro-F1 of the network as it stands on the validation rows. RC_CANCELLED. */
+MUST_CHECK enum rc trainer_evaluate(struct trainer *t, double *ret_score, struct err *err);
+
+/* The head that steps start from, into the values; its score into frozen_score. */
+MUST_CHECK enum rc trainer_start_head(struct trainer *t, struct err *err);
+
+/* AdamW from the checkpoint's state to the end; the best values are then in the values. */
+MUST_CHECK enum rc trainer_steps(struct trainer *t, struct err *err);
+
+/* RC_CANCELLED when the progress function says so. */
+MUST_CHECK enum rc trainer_report(const struct trainer *t, const struct train_progress *progress,
+                                  struct err *err);
+
+#endif

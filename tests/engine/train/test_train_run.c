@@ -1,0 +1,434 @@
+#include "tests/support/test.h"
+
+#include "base/failpoint.h"
+#include "base/fs.h"
+#include "engine/train/lora.h"
+#include "engine/train/train.h"
+#include "tests/engine/train/tiny_network.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROWS = 13, VALID_ROWS = 5 };
+
+/* A job on the tiny network: rows of 2 to 8 random words whose labels depend on the first of them.
+ */
+struct tiny_job {
+    struct tiny_network tiny;
+    struct bert bert;
+    struct train_row rows[ROWS + VALID_ROWS];
+    int32_t tokens[(ROWS + VALID_ROWS) * 8], labels[(ROWS + VALID_ROWS) * TINY_FIELDS];
+    struct train_job job;
+    struct train_options options;
+    struct train_host host;
+    char folder[64], path[128];
+};
+
+static const size_t tiny_classes[TINY_FIELDS] = { 3, 2 };
+
+static void tiny_job_init(struct tiny_job *j, enum train_method method)
+{
+    uint32_t state = 3;
+    struct err err;
+
+    tiny_network_init(&j->tiny);
+    assert_int_equal(bert_of_flat(&j->tiny.layout, j->tiny.values, &j->tiny.arena, &j->bert, &err),
+                     RC_OK);
+    for (size_t r = 0; r < ROWS + VALID_ROWS; r++) {
+        int32_t *tokens = j->tokens + r * 8, *labels = j->labels + r * TINY_FIELDS;
+        size_t n = 2 + r % 7;
+
+        for (size_t i = 0; i < n; i++)
+            tokens[i] = (int32_t)((tiny_random(&state) + 1.0f) * 11.9f);
+        labels[0] = tokens[0] % 3;
+        labels[1] = r % 4 == 3 ? TRAIN_NO_LABEL : tokens[1] % 2;
+        j->rows[r] = (struct train_row){ tokens, n, labels };
+    }
+    j->job = (struct train_job){
+        .start = &j->bert,
+        .n_classes = tiny_classes,
+        .n_fields = TINY_FIELDS,
+        .train = { j->rows, ROWS },
+        .valid = { j->rows + ROWS, VALID_ROWS },
+    };
+    j->options = train_options_default(method);
+    j->options.batch_rows = 4;
+    j->options.lora_rank = 4;
+    j->options.rate = 1e-2f;
+    j->options.head_rate = 1e-2f;
+    j->host = (struct train_host){ .clock = clock_system() };
+    snprintf(j->folder, sizeof(j->folder), "/tmp/shoal-train-XXXXXX");
+    assert_non_null(mkdtemp(j->folder));
+    snprintf(j->path, sizeof(j->path), "%s/checkpoint", j->folder);
+}
+
+static void tiny_job_release(struct tiny_job *j)
+{
+    struct err err;
+
+    assert_int_equal(fs_remove_tree(j->folder, &err), RC_OK);
+    arena_release(&j->tiny.arena);
+}
+
+static struct train_result run(struct tiny_job *j, struct arena *arena)
+{
+    struct train_result result;
+    struct err err = { 0 };
+
+    arena_init(arena, 64 << 20);
+    if (train_run(&j->job, &j->options, &j->host, arena, &result, &err))
+        fail_msg("%s", err.message);
+    return result;
+}
+
+static size_t n_weights(const struct tiny_job *j, const struct train_result *result)
+{
+    struct lora lora = { &j->tiny.layout, result->lora_rank, result->lora_alpha, 0 };
+
+    return j->tiny.n_values + (result->method == TRAIN_LORA ? lora_n_values(&lora) : 0);
+}
+
+/* Stops at a given step, and keeps the last loss. */
+struct watch {
+    size_t stop_at; /* 0: never */
+    double loss;
+};
+
+static bool watch_progress(void *context, const struct train_progress *progress)
+{
+    struct watch *watch = context;
+
+    if (progress->phase != TRAIN_PHASE_STEPS)
+        return true;
+    watch->loss = progress->loss;
+    return watch->stop_at == 0 || progress->done < watch->stop_at;
+}
+
+static void one_batch_is_overfitted(void **state)
+{
+    static const enum train_method methods[] = { TRAIN_FULL, TRAIN_LORA };
+    (void)state;
+
+    for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+        struct tiny_job j;
+        struct watch watch = { 0 };
+        struct arena arena;
+
+        tiny_job_init(&j, methods[m]);
+        j.job.train.n = 4;
+        j.job.valid.n = 0;
+        j.options.epochs = 400;
+        j.options.dropout = 0.0f;
+        j.options.head_start = TRAIN_HEAD_CENTROIDS;
+        j.host.progress = watch_progress;
+        j.host.progress_context = &watch;
+        struct train_result result = run(&j, &arena);
+        if (!(watch.loss < 0.01))
+            fail_msg("method %d: loss %g", (int)methods[m], watch.loss);
+        assert_int_equal(result.steps, 400);
+        assert_int_equal(result.best_step, 400);
+        assert_true(isnan(result.score));
+        arena_release(&arena);
+        tiny_job_release(&j);
+    }
+}
+
+static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
+{
+    static const enum train_method methods[] = { TRAIN_FULL, TRAIN_LORA };
+    struct pool *pool;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_int_equal(pool_new(2, &pool, &err), RC_OK);
+    for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+        struct tiny_job j;
+        struct arena whole_arena, arena;
+
+        tiny_job_init(&j, methods[m]);
+        j.host.pool = pool;
+        struct train_result whole = run(&j, &whole_arena);
+        assert_true(whole.steps == 12);
+        j.host.checkpoint_path = j.path;
+        for (size_t stop = 1; stop < 12; stop++) {
+            struct watch watch = { .stop_at = stop };
+            struct train_result result;
+
+            j.host.progress = watch_progress;
+            j.host.progress_context = &watch;
+            arena_init(&arena, 64 << 20);
+            assert_int_equal(train_run(&j.job, &j.options, &j.host, &arena, &result, &err),
+                             RC_CANCELLED);
+            arena_release(&arena);
+            watch.stop_at = 0;
+            result = run(&j, &arena);
+            assert_memory_equal(result.weights, whole.weights,
+                                n_weights(&j, &whole) * sizeof(float));
+            assert_true(result.score == whole.score && result.best_step == whole.best_step);
+            assert_true(result.tokens == whole.tokens);
+            arena_release(&arena);
+            assert_int_equal(fs_remove(j.path, &err), RC_OK);
+        }
+        arena_release(&whole_arena);
+        tiny_job_release(&j);
+    }
+    pool_free(pool);
+}
+
+/* Runs in a child that dies at the failpoint; true if it did. */
+static bool dies(struct tiny_job *j, const char *failpoint)
+{
+    struct err err;
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct train_result result;
+        struct arena arena;
+
+        arena_init(&arena, 64 << 20);
+        if (failpoint_arm(failpoint, NULL, &err))
+            _exit(3);
+        IGNORE_RC(train_run(&j->job, &j->options, &j->host, &arena, &result,
+                            &err)); /* it may get through */
+        _exit(0);
+    }
+    assert_true(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
+        skip(); /* a build without failpoints */
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static void a_killed_run_resumes_to_the_same_bytes(void **state)
+{
+    static const char *places[] = { "train.after_step", "train.before_checkpoint",
+                                    "train.after_checkpoint" };
+    struct tiny_job j;
+    struct arena whole_arena, arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    struct train_result whole = run(&j, &whole_arena);
+
+    j.host.checkpoint_path = j.path;
+    j.options.checkpoint_steps = 3; /* changes no weight */
+    for (size_t p = 0; p < ARRAY_LEN(places); p++) {
+        size_t deaths = 0;
+
+        for (size_t passage = 1; passage < 100; passage++) {
+            char failpoint[64];
+            struct err err;
+
+            snprintf(failpoint, sizeof(failpoint), "%s=crash@%zu", places[p], passage);
+            bool died = dies(&j, failpoint);
+            struct train_result result = run(&j, &arena);
+            assert_memory_equal(result.weights, whole.weights,
+                                n_weights(&j, &whole) * sizeof(float));
+            arena_release(&arena);
+            assert_int_equal(fs_remove(j.path, &err), RC_OK);
+            deaths += died;
+            if (!died)
+                break;
+        }
+        if (deaths < 3)
+            fail_msg("%s was passed %zu times", places[p], deaths);
+    }
+    arena_release(&whole_arena);
+    tiny_job_release(&j);
+}
+
+static void a_checkpoint_of_another_job_is_refused(void **state)
+{
+    struct tiny_job j;
+    struct train_result result;
+    struct arena arena;
+    struct err err;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.host.checkpoint_path = j.path;
+    run(&j, &arena);
+    j.options.seed++;
+    assert_int_equal(train_run(&j.job, &j.options, &j.host, &arena, &result, &err), RC_STATE);
+    j.options.seed--;
+    j.labels[0] = (j.labels[0] + 1) % 3;
+    assert_int_equal(train_run(&j.job, &j.options, &j.host, &arena, &result, &err), RC_STATE);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void a_budget_of_tokens_ends_the_schedule_where_it_ends(void **state)
+{
+    struct tiny_job j;
+    struct arena arena;
+    size_t tokens = 0;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    for (size_t r = 0; r < ROWS; r++)
+        tokens += j.rows[r].n_tokens;
+    j.options.budget_tokens = tokens + tokens / 2;
+    struct train_result result = run(&j, &arena);
+    assert_true(result.tokens <= j.options.budget_tokens && result.steps > 4 && result.steps < 8);
+    arena_release(&arena);
+
+    j.options.budget_tokens = 1;
+    result = run(&j, &arena);
+    assert_int_equal(result.steps, 1);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void patience_stops_a_run_that_gets_no_better(void **state)
+{
+    struct tiny_job j;
+    struct arena arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.options.epochs = 50;
+    j.options.patience = 3;
+    j.options.rate = 1e-9f;
+    j.options.head_rate = 1e-9f;
+    struct train_result result = run(&j, &arena);
+    assert_int_equal(result.best_step, 4);
+    assert_int_equal(result.steps, 16);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void words_that_no_row_has_keep_their_weights(void **state)
+{
+    struct tiny_job j;
+    struct arena arena;
+    bool seen[TINY_WORDS] = { false };
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.job.train.n = 3;
+    for (size_t r = 0; r < 3; r++)
+        for (size_t i = 0; i < j.rows[r].n_tokens; i++)
+            seen[j.rows[r].tokens[i]] = true;
+    struct train_result result = run(&j, &arena);
+    for (size_t word = 0; word < TINY_WORDS; word++) {
+        bool same =
+            memcmp(result.weights + word * 32, j.tiny.values + word * 32, 32 * sizeof(float)) == 0;
+
+        assert_true(same != seen[word]);
+    }
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+/* A run that starts from production's head and weights begins with production's score. */
+static void a_run_goes_on_from_what_another_gave(void **state)
+{
+    struct tiny_job j;
+    struct arena first_arena, arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_LORA);
+    struct train_result first = run(&j, &first_arena);
+
+    j.job.start_head = first.head_weight;
+    j.job.start_lora = first.lora;
+    j.options.rate = 1e-9f;
+    j.options.head_rate = 1e-9f;
+    struct train_result second = run(&j, &arena);
+    for (size_t i = 0; i < j.tiny.n_values; i++)
+        if (fabsf(second.weights[i] - first.weights[i]) > 1e-5f)
+            fail_msg("value %zu: %g after %g", i, (double)second.weights[i],
+                     (double)first.weights[i]);
+    arena_release(&first_arena);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void wrong_jobs_are_refused_with_their_place(void **state)
+{
+    struct tiny_job j;
+    struct train_result result;
+    struct arena arena;
+    struct err err;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    arena_init(&arena, 64 << 20);
+#define REFUSED(message_expected)                                                       \
+    do {                                                                                \
+        assert_int_equal(train_run(&j.job, &j.options, &j.host, &arena, &result, &err), \
+                         RC_INVALID);                                                   \
+        assert_string_equal(err.message, "training: " message_expected);                \
+    } while (0)
+    j.tokens[2 * 8 + 1] = TINY_WORDS;
+    REFUSED("training row 2: token 24, expected below 24");
+    j.tokens[2 * 8 + 1] = -1;
+    REFUSED("training row 2: token -1, expected below 24");
+    j.tokens[2 * 8 + 1] = 1;
+    j.labels[(ROWS + 1) * TINY_FIELDS + 1] = 2;
+    REFUSED("validation row 1: field 1 has class 2, expected below 2");
+    j.labels[(ROWS + 1) * TINY_FIELDS + 1] = 0;
+    j.rows[4].n_tokens = 9;
+    REFUSED("training row 4: 9 tokens, expected 1 to 8");
+    j.rows[4].n_tokens = 2;
+    j.options.rate = NAN;
+    REFUSED("learning rates nan and 0.01, expected both above 0");
+    j.options.rate = 1e-2f;
+    j.options.batch_rows = 0;
+    REFUSED("batches of 0 rows, expected 1 to 1024");
+    j.options.batch_rows = 4;
+    j.job.train.n = 0;
+    REFUSED("field 0 has no labelled row");
+    j.job.train.n = ROWS;
+    j.options.rate = 1e30f;
+    j.options.clip = 0.0f;
+    assert_int_equal(train_run(&j.job, &j.options, &j.host, &arena, &result, &err), RC_INVALID);
+    assert_non_null(strstr(err.message, "the loss is no number any more"));
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    struct tiny_job j;
+    enum rc rc = RC_OK;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_LORA);
+    j.options.epochs = 1;
+    j.job.train.n = 4;
+    FOR_EACH_FAILING_ALLOC (nth) {
+        struct train_result result;
+        struct arena arena;
+        struct err err = { 0 };
+
+        arena_init(&arena, 64 << 20);
+        rc = train_run(&j.job, &j.options, &j.host, &arena, &result, &err);
+        assert_true(rc == RC_OK || (rc == RC_NOMEM && err.code == rc));
+        arena_release(&arena);
+    }
+    assert_int_equal(rc, RC_OK);
+    tiny_job_release(&j);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_batch_is_overfitted),
+        cmocka_unit_test(a_run_stopped_after_any_step_resumes_to_the_same_bytes),
+        cmocka_unit_test(a_killed_run_resumes_to_the_same_bytes),
+        cmocka_unit_test(a_checkpoint_of_another_job_is_refused),
+        cmocka_unit_test(a_budget_of_tokens_ends_the_schedule_where_it_ends),
+        cmocka_unit_test(patience_stops_a_run_that_gets_no_better),
+        cmocka_unit_test(words_that_no_row_has_keep_their_weights),
+        cmocka_unit_test(a_run_goes_on_from_what_another_gave),
+        cmocka_unit_test(wrong_jobs_are_refused_with_their_place),
+        cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -260,6 +260,8 @@ static enum rc print_base(struct cli *cli, const struct request *request, bool i
         json_text(&w, base.digest.hex);
         json_key(&w, "folder");
         json_text(&w, base.folder);
+        json_key(&w, "source");
+        json_string(&w, base.source);
         json_key(&w, "new");
         json_bool(&w, is_new);
         json_end_object(&w);

@@ -9,17 +9,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct paths {
+    const char *folder, *json, *source;
+};
+
 static enum rc base_paths(const char *home, const char *name, struct arena *arena,
-                          const char **ret_folder, const char **ret_json, struct err *err)
+                          struct paths *ret_paths, struct err *err)
 {
-    char json_name[CATALOGUE_NAME_MAX + sizeof(".json")];
+    char file[CATALOGUE_NAME_MAX + sizeof(".source")];
     const char *bases = fs_join(arena, home, "bases");
+    struct paths paths = { 0 };
 
     ASSERT(catalogue_name_is_valid(str_of(name)));
-    snprintf(json_name, sizeof(json_name), "%s.json", name);
-    *ret_folder = bases ? fs_join(arena, bases, name) : NULL;
-    *ret_json = bases ? fs_join(arena, bases, json_name) : NULL;
-    return *ret_folder && *ret_json ? RC_OK : arena_fail(arena, err, "path of the base");
+    if (bases) {
+        paths.folder = fs_join(arena, bases, name);
+        snprintf(file, sizeof(file), "%s.json", name);
+        paths.json = fs_join(arena, bases, file);
+        snprintf(file, sizeof(file), "%s.source", name);
+        paths.source = fs_join(arena, bases, file);
+    }
+    if (!paths.folder || !paths.json || !paths.source)
+        return arena_fail(arena, err, "path of the base");
+    *ret_paths = paths;
+    return RC_OK;
 }
 
 static enum rc check_file(const char *folder, const struct json_member *file, struct arena *arena,
@@ -44,26 +56,29 @@ enum rc home_find_base(const char *home, const char *name, struct arena *arena,
                        struct home_base *ret_base, struct err *err)
 {
     struct home_base base = { 0 };
-    const char *json_path;
+    struct paths paths;
     struct json *tree;
-    enum rc rc = base_paths(home, name, arena, &base.folder, &json_path, err);
+    enum rc rc = base_paths(home, name, arena, &paths, err);
 
     if (rc)
         return rc;
-    if (!fs_exists(json_path))
+    base.folder = paths.folder;
+    if (!fs_exists(paths.json))
         return err_set(err, RC_NOT_FOUND, "the base '%s' is not in %s", name, home);
-    rc = fs_read_file(json_path, HOME_BASE_JSON_MAX, arena, &base.json, err);
+    rc = fs_read_file(paths.json, HOME_BASE_JSON_MAX, arena, &base.json, err);
+    if (rc == RC_OK)
+        rc = fs_read_file(paths.source, HOME_BASE_JSON_MAX, arena, &base.source, err);
     if (rc)
         return rc;
     rc = json_parse(base.json, JSON_DUPLICATES_REFUSED, arena, &tree, err);
     if (rc == RC_INVALID)
-        return err_set(err, RC_CORRUPT, "'%s' is damaged", json_path);
+        return err_set(err, RC_CORRUPT, "'%s' is damaged", paths.json);
     if (rc)
         return rc;
 
     const struct json *files = json_find(tree, "files");
     if (!files || files->type != JSON_OBJECT)
-        return err_set(err, RC_CORRUPT, "'%s' is damaged", json_path);
+        return err_set(err, RC_CORRUPT, "'%s' is damaged", paths.json);
     for (size_t i = 0; i < files->n; i++) {
         rc = check_file(base.folder, &files->members[i], arena, err);
         if (rc)
@@ -82,7 +97,7 @@ static int compare_files(const void *a, const void *b)
 }
 
 /* Members in the order of their bytes: the canonical form. */
-static void append_json(struct buf *out, const struct catalogue_base *base, const char *source)
+static void append_json(struct buf *out, const struct catalogue_base *base)
 {
     const struct catalogue_file *files[CATALOGUE_FILES_MAX];
     struct json_writer w;
@@ -116,8 +131,6 @@ static void append_json(struct buf *out, const struct catalogue_base *base, cons
     json_end_object(&w);
     json_key(&w, "name");
     json_text(&w, base->name);
-    json_key(&w, "source");
-    json_text(&w, source);
     json_end_object(&w);
 }
 
@@ -155,24 +168,26 @@ enum rc home_add_base(const char *home, const struct artifact_store *store,
                       struct err *err)
 {
     CLEANUP(buf_releasep) struct buf json;
-    const char *folder, *json_path;
-    enum rc rc = base_paths(home, base->name, arena, &folder, &json_path, err);
+    struct paths paths;
+    enum rc rc = base_paths(home, base->name, arena, &paths, err);
 
     buf_init(&json, HOME_BASE_JSON_MAX);
     if (rc)
         return rc;
-    rc = fs_remove(json_path, err); /* without it the name is free */
+    rc = fs_remove(paths.json, err); /* without it the name is free */
     if (rc == RC_OK)
-        rc = link_files(store, base, folder, arena, err);
+        rc = link_files(store, base, paths.folder, arena, err);
+    if (rc == RC_OK)
+        rc = fs_write_atomic(paths.source, source, strlen(source), 0444, err);
     if (rc)
         return rc;
 
-    append_json(&json, base, source);
+    append_json(&json, base);
     rc = buf_rc(&json, "description of the base", err);
     if (rc)
         return rc;
     FAILPOINT("pull.before_json");
-    return fs_write_atomic(json_path, json.at, json.len, 0444, err);
+    return fs_write_atomic(paths.json, json.at, json.len, 0444, err);
 }
 
 enum rc home_download_path(const char *home, const char *name, struct arena *arena,

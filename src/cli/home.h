@@ -1,15 +1,16 @@
 /*
  * home.h - the folder of pulled bases, shared by all workspaces of a user.
  *
- *   <home>/artifacts/           the files by digest (registry/artifact.h)
- *   <home>/bases/<name>/        the files of a base under their own names: hard links
- *   <home>/bases/<name>.json    what the base is made of; written last: who finds it finds all
- *   <home>/downloads/           what has arrived of an unfinished pull
- *   <home>/pull.lock            held by the one `shoal pull` that runs
+ *   <home>/artifacts/            the files by digest (registry/artifact.h)
+ *   <home>/bases/<name>/         the files of a base under their own names: hard links
+ *   <home>/bases/<name>.json     what the base is made of; written last: who finds it finds all
+ *   <home>/bases/<name>.source   where it came from, a line
+ *   <home>/downloads/            what has arrived of an unfinished pull
+ *   <home>/pull.lock             held by the one `shoal pull` that runs
  *
- * The .json is canonical; its SHA-256 names the base:
+ * The .json is canonical; its SHA-256 names the base, wherever it came from:
  *   {"architecture":"bert","files":{"config.json":{"bytes":612,"sha256":D},...},
- *    "licence":{"model":"Apache-2.0","package":"MIT"},"name":"...","source":"..."}
+ *    "licence":{"model":"Apache-2.0","package":"MIT"},"name":"..."}
  */
 #ifndef CLI_HOME_H
 #define CLI_HOME_H
@@ -23,7 +24,8 @@ enum { HOME_BASE_JSON_MAX = 64 << 10 };
 struct home_base {
     const char *folder;   /* with config.json, vocab.txt, model.safetensors */
     struct str json;      /* the text of <name>.json */
-    struct digest digest; /* of json */
+    struct digest digest; /* of json: the base's */
+    struct str source;    /* where it came from, for people */
 };
 
 /* RC_NOT_FOUND: not pulled; RC_CORRUPT: a file is missing or has another length. */

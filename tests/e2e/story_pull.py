@@ -259,7 +259,7 @@ def the_next_source_is_tried_when_one_fails(world):
     make_catalogue(world, base, PYPI + f"      - https: {server.url}\n")
     fake_pip(world, "pip", "exit 1\n")
     result = world.shoal("pull", "tiny", "--json")
-    assert "trying the next source" in result.err and result.json()["base"]["source"] == server.url, result.out
+    assert "trying the next source" in result.err and result.json()["source"] == server.url, result.out
 
 
 @story

@@ -63,14 +63,15 @@ MUST_CHECK enum rc predictor_check(const struct predictor *predictor, struct str
  * @param texts       (n_texts,), any number
  * @param pool        threads to use; NULL: the caller's alone
  * @param ret_scores  out, (n_texts, K): natural logarithms of the probabilities, per field summing
- *                    to 1; written on success only
+ *                    to 1; not defined after a failure
  *
  * @return RC_OK
  *         RC_INVALID, RC_LIMIT  a text fails predictor_check(); the message says which
  *         RC_CORRUPT  a score is not finite: the weights are no model
  *         RC_NOMEM
  *
- * Thread-safe. Allocates only when more callers than ever before run at the same time.
+ * Thread-safe. The encoder part allocates only when more callers than ever before run at the same
+ * time; the linear part allocates per text.
  */
 MUST_CHECK enum rc predictor_run(const struct predictor *predictor, const struct str *texts,
                                  size_t n_texts, struct pool *pool, float *ret_scores,

@@ -106,10 +106,10 @@ static float *run(struct fixture *f, const struct encoder *encoder, enum cpu cpu
 
     arena_init(&arena, ARENA_BYTES);
     kernels_init(&kernels, cpu);
-    if (encoder_session_new(encoder, &kernels, pool, &arena, &session, &f->err))
+    if (encoder_session_new(encoder, &kernels, pool_n_workers(pool), &arena, &session, &f->err))
         fail_msg("%s", f->err.message);
     arena_seal(&arena); /* a run allocates nothing */
-    encoder_run(session, f->texts, f->n_texts, vectors);
+    encoder_run(session, pool, f->texts, f->n_texts, vectors);
     arena_release(&arena);
     return vectors;
 }
@@ -274,9 +274,8 @@ static void more_texts_than_one_round_of_groups_are_all_encoded(void **state)
     for (size_t i = 0; i < N; i++)
         texts[i] = f.texts[i % TEXTS_MAX];
     kernels_init(&kernels, cpu_best());
-    assert_int_equal(encoder_session_new(encoder, &kernels, NULL, &f.arena, &session, &f.err),
-                     RC_OK);
-    encoder_run(session, texts, N, got);
+    assert_int_equal(encoder_session_new(encoder, &kernels, 1, &f.arena, &session, &f.err), RC_OK);
+    encoder_run(session, NULL, texts, N, got);
     for (size_t i = 0; i < N; i++)
         assert_memory_equal(got + i * 32, want + i % TEXTS_MAX * 32, 32 * sizeof(float));
     arena_release(&f.arena);
@@ -320,7 +319,7 @@ static void every_failing_allocation_is_reported(void **state)
         kernels_init(&kernels, CPU_SCALAR);
         rc = encoder_new(&f.bert, nth % 2 ? ENCODER_INT8 : ENCODER_F32, &arena, &encoder, &f.err);
         if (!rc)
-            rc = encoder_session_new(encoder, &kernels, NULL, &arena, &session, &f.err);
+            rc = encoder_session_new(encoder, &kernels, 1, &arena, &session, &f.err);
         assert_true(rc == RC_OK || rc == RC_NOMEM);
         arena_release(&arena);
     }

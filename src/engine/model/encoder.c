@@ -36,8 +36,8 @@ struct group {
 struct encoder_session {
     const struct encoder *encoder;
     const struct kernels *kernels;
-    struct pool *pool;
-    struct worker *workers; /* (pool_n_workers(),) */
+    size_t n_workers;
+    struct worker *workers; /* (n_workers,) */
     struct group groups[GROUPS_MAX];
 
     const struct encoder_text *texts; /* of the current run */
@@ -208,17 +208,16 @@ static enum rc init_worker(const struct bert_config *c, struct arena *arena, str
 }
 
 enum rc encoder_session_new(const struct encoder *encoder, const struct kernels *kernels,
-                            struct pool *pool, struct arena *arena,
+                            size_t n_workers, struct arena *arena,
                             struct encoder_session **ret_session, struct err *err)
 {
     struct encoder_session *s = arena_new(arena, struct encoder_session);
-    size_t n_workers = pool_n_workers(pool);
 
     if (!s)
         return arena_fail(arena, err, "encoder session");
     s->encoder = encoder;
     s->kernels = kernels;
-    s->pool = pool;
+    s->n_workers = n_workers;
     s->workers = arena_array(arena, struct worker, n_workers);
     if (!s->workers)
         return arena_fail(arena, err, "encoder session");
@@ -336,9 +335,9 @@ static void run_group(void *session, size_t task, size_t worker)
 }
 
 /* Tokens of a group so that every worker gets an equal number of about equal groups. */
-static size_t group_tokens(const struct encoder_session *s, size_t n_texts)
+static size_t group_tokens(const struct encoder_session *s, size_t n_texts, size_t n_workers)
 {
-    size_t n_tokens = 0, n_workers = pool_n_workers(s->pool);
+    size_t n_tokens = 0;
 
     for (size_t i = 0; i < n_texts; i++) {
         ASSERT(s->texts[i].n_ids >= 1 && s->texts[i].n_ids <= encoder_positions(s->encoder));
@@ -349,12 +348,15 @@ static size_t group_tokens(const struct encoder_session *s, size_t n_texts)
     return n_rounds ? (n_tokens + n_rounds * n_workers - 1) / (n_rounds * n_workers) : 0;
 }
 
-void encoder_run(struct encoder_session *s, const struct encoder_text *texts, size_t n_texts,
-                 float *ret_vectors)
+void encoder_run(struct encoder_session *s, struct pool *pool, const struct encoder_text *texts,
+                 size_t n_texts, float *ret_vectors)
 {
+    size_t n_workers = pool_n_workers(pool);
+
+    ASSERT(n_workers <= s->n_workers);
     s->texts = texts;
     s->vectors = ret_vectors;
-    size_t tokens_max = group_tokens(s, n_texts);
+    size_t tokens_max = group_tokens(s, n_texts, n_workers);
 
     for (size_t next = 0; next < n_texts;) {
         size_t n_groups = 0;
@@ -369,6 +371,6 @@ void encoder_run(struct encoder_session *s, const struct encoder_text *texts, si
             while (next < n_texts && n_tokens + texts[next].n_ids <= tokens_max);
             g->end = next;
         }
-        pool_run(s->pool, n_groups, run_group, s);
+        pool_run(pool, n_groups, run_group, s);
     }
 }

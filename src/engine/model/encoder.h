@@ -58,22 +58,22 @@ size_t encoder_positions(const struct encoder *encoder);
 size_t encoder_n_words(const struct encoder *encoder);
 
 /**
- * Allocates what runs need, once: about 17 KB per position and worker for MiniLM.
+ * Allocates what runs need, once: about 14 KB per position and worker for MiniLM.
  *
- * @param kernels  borrowed, as encoder and pool
- * @param pool     NULL: the calling thread works alone
+ * @param kernels  borrowed, as encoder
  */
 MUST_CHECK enum rc encoder_session_new(const struct encoder *encoder, const struct kernels *kernels,
-                                       struct pool *pool, struct arena *arena,
+                                       size_t n_workers, struct arena *arena,
                                        struct encoder_session **ret_session, struct err *err);
 
 /**
  * Encodes texts. Allocates nothing.
  *
+ * @param pool         of at most the session's workers; NULL: the calling thread works alone
  * @param texts        (n_texts,), any number, within the ranges above (asserted)
  * @param ret_vectors  out, (n_texts, C); not finite where the model's weights are not
  */
-void encoder_run(struct encoder_session *session, const struct encoder_text *texts, size_t n_texts,
-                 float *ret_vectors);
+void encoder_run(struct encoder_session *session, struct pool *pool,
+                 const struct encoder_text *texts, size_t n_texts, float *ret_vectors);
 
 #endif

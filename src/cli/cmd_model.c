@@ -254,7 +254,7 @@ static enum rc embed(struct cli *cli, const struct bert *bert, const struct enco
         rc = encoder_new(bert, cli_option(cli, "f32") ? ENCODER_F32 : ENCODER_INT8, &cli->arena,
                          &encoder, err);
     if (rc == RC_OK)
-        rc = encoder_session_new(encoder, &kernels, NULL, &cli->arena, &session, err);
+        rc = encoder_session_new(encoder, &kernels, 1, &cli->arena, &session, err);
     if (rc)
         return rc;
     if (text->n_ids > encoder_positions(encoder))
@@ -264,7 +264,7 @@ static enum rc embed(struct cli *cli, const struct bert *bert, const struct enco
     if (!vector)
         return arena_fail(&cli->arena, err, "vector");
 
-    encoder_run(session, text, 1, vector);
+    encoder_run(session, NULL, text, 1, vector);
     json_writer_init(&w, out);
     json_begin_array(&w);
     for (size_t i = 0; i < encoder_width(encoder); i++)

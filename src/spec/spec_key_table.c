@@ -96,7 +96,7 @@ static const struct spec_key training_keys[] = {
     { "warm_up", KEY_NUMBER, offsetof(struct spec_training, warm_up), .fallback = "0.1", .min = 0.0,
       .max = 1.0, .help = "share of the steps in which the rate rises" },
     { "budget_tokens", KEY_INTEGER, offsetof(struct spec_training, budget_tokens),
-      .fallback = "3000000", .min = 1000, .max = 1e15,
+      .fallback = "3000000", .min = 1000, .max = 1e12,
       .help = "tokens that fine-tuning may read; a budget in tokens can be repeated" },
     { "seed", KEY_INTEGER, offsetof(struct spec_training, seed), .fallback = "1", .min = 0,
       .max = 4294967295.0, .help = "of splits, order and initial weights" },

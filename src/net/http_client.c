@@ -327,3 +327,62 @@ enum rc http_client_get(const struct http_client_download *download, struct err 
     }
     return rc;
 }
+
+static size_t append_answer(char *bytes, size_t size, size_t count, void *context)
+{
+    struct buf *out = context;
+
+    buf_append(out, bytes, size * count);
+    return out->failed ? 0 : size * count;
+}
+
+static void set_call(CURL *c, const char *socket, const char *method, const char *url,
+                     struct str body)
+{
+    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, socket);
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)HTTP_CLIENT_CALL_TIMEOUT_S);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, append_answer);
+    if (body.at) {
+        curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.at);
+        curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    }
+}
+
+enum rc http_client_call(const char *socket, const char *method, const char *path, struct str body,
+                         int *ret_status, struct buf *out, struct err *err)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "content-type: application/json");
+    char url[HTTP_CLIENT_URL_MAX];
+    CURL *c = curl_easy_init();
+    long status = 0;
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+
+    snprintf(url, sizeof(url), "http://localhost%s", path);
+    if (c && headers) {
+        set_call(c, socket, method, url, body);
+        curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
+        code = curl_easy_perform(c);
+        curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    }
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(c);
+
+    if (out->failed)
+        return buf_rc(out, "answer", err);
+    if (code == CURLE_OUT_OF_MEMORY)
+        return err_set(err, RC_NOMEM, "request");
+    if (code == CURLE_COULDNT_CONNECT)
+        return err_set(err, RC_NOT_FOUND, "nobody listens on '%.200s'", socket);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return err_set(err, RC_TIMEOUT, "no answer from '%.150s' within %d s", socket,
+                       HTTP_CLIENT_CALL_TIMEOUT_S);
+    if (code != CURLE_OK)
+        return err_set(err, RC_UNAVAILABLE, "'%.150s': %s", socket, curl_easy_strerror(code));
+    *ret_status = (int)status;
+    return RC_OK;
+}

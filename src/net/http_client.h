@@ -1,5 +1,6 @@
 /*
- * http_client.h - downloads of large files over https. Wraps libcurl (net/http_client.c alone).
+ * http_client.h - downloads of large files over https, and requests to our own services on this
+ * machine. Wraps libcurl (net/http_client.c alone).
  *
  *   <path>           the bytes that are here so far
  *   <path>.version   the server's name for these bytes: its ETag, else its Last-Modified
@@ -13,6 +14,7 @@
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -24,6 +26,7 @@ enum {
     HTTP_CLIENT_STALL_TIMEOUT_S = 60, /* without a byte */
     HTTP_CLIENT_VERSION_MAX = 256,    /* bytes of an ETag that we keep */
     HTTP_CLIENT_URL_MAX = 2048,
+    HTTP_CLIENT_CALL_TIMEOUT_S = 300,
 };
 
 /* total_bytes 0: the server has not said. */
@@ -50,6 +53,23 @@ struct http_client_download {
  * Blocks. After RC_UNAVAILABLE and RC_TIMEOUT what has arrived is kept for the next call.
  */
 MUST_CHECK enum rc http_client_get(const struct http_client_download *download, struct err *err);
+
+/**
+ * One request to a service of ours over its UNIX socket.
+ *
+ * @param socket      path of the socket
+ * @param body        JSON; at NULL: none
+ * @param ret_status  out, the HTTP status, whatever it is
+ * @param out         the answer's body is appended
+ *
+ * @return RC_OK
+ *         RC_NOT_FOUND    nobody listens there: the request was not sent
+ *         RC_UNAVAILABLE  the connection broke: it may or may not have happened
+ *         RC_TIMEOUT, RC_LIMIT (out), RC_NOMEM
+ */
+MUST_CHECK enum rc http_client_call(const char *socket, const char *method, const char *path,
+                                    struct str body, int *ret_status, struct buf *out,
+                                    struct err *err);
 
 /* Removes the file and its version; fine when they are not there. */
 MUST_CHECK enum rc http_client_forget(const char *path, struct err *err);

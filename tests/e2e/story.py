@@ -26,8 +26,8 @@ import time
 import traceback
 
 STORIES = []
-SHOAL = os.environ.get("SHOAL", "build/src/cli/shoal")
-SOURCE = pathlib.Path(os.environ.get("SHOAL_SOURCE", "."))
+SOURCE = pathlib.Path(os.environ.get("SHOAL_SOURCE", pathlib.Path(__file__).parents[2])).resolve()
+SHOAL = os.environ.get("SHOAL", SOURCE / "build/src/cli/shoal")
 WAIT_S = 120  # for something that must happen; not a measurement
 
 

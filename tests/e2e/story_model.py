@@ -25,8 +25,8 @@ def a_model_shows_its_shape_and_its_tensors(world):
 
 @story
 def a_pulled_base_is_found_by_its_name(world):
-    world.shoal("pull", f"file:{tiny_base(world)}")
-    assert "bases/tiny/model.safetensors" in world.shoal("model", "show", "tiny").out
+    world.shoal("pull", f"file:{tiny_base(world)}", "--name=mini")
+    assert "bases/mini/model.safetensors" in world.shoal("model", "show", "mini").out
     missing = world.shoal("model", "show", "tinny", status=1)
     assert "'tinny' is neither a file nor a pulled base" in missing.err and "shoal pull tinny" in missing.err
 

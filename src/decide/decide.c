@@ -210,9 +210,10 @@ static enum rc render_shown(const struct decider *decider, const struct row_stat
     return RC_OK;
 }
 
-static enum rc prepare_row(const struct decider *decider, const struct decide_row *asked,
-                           struct arena *arena, struct row_state *row, struct decide_result *result,
-                           struct err *err)
+/* Input and facts. */
+static enum rc begin_row(const struct decider *decider, const struct decide_row *asked,
+                         struct arena *arena, struct row_state *row, struct decide_result *result,
+                         struct err *err)
 {
     const struct decide_parts *parts = &decider->parts;
     const struct spec *spec = parts->spec;
@@ -234,8 +235,16 @@ static enum rc prepare_row(const struct decider *decider, const struct decide_ro
                          row->input.context.entries[i].value);
     for (size_t t = 0; t < spec->n_tables; t++)
         decide_scope_add(&row->scope, parts->tables[t].name, parts->tables[t].rows);
+    return compute_facts(decider, row, asked->now_ms, arena, result, err);
+}
 
-    rc = compute_facts(decider, row, asked->now_ms, arena, result, err);
+static enum rc prepare_row(const struct decider *decider, const struct decide_row *asked,
+                           struct arena *arena, struct row_state *row, struct decide_result *result,
+                           struct err *err)
+{
+    const struct decide_parts *parts = &decider->parts;
+
+    enum rc rc = begin_row(decider, asked, arena, row, result, err);
     if (rc)
         return rc;
     if (result->verdict == DECIDE_FACT_UNDETERMINED)
@@ -251,6 +260,20 @@ static enum rc prepare_row(const struct decider *decider, const struct decide_ro
     if (rc)
         return rc;
     return predictor_check(parts->predictor, row->shown, err);
+}
+
+enum rc decide_shown(const struct decider *decider, const struct decide_row *row,
+                     struct arena *arena, struct str *ret_shown, struct err *err)
+{
+    struct row_state state = { 0 };
+    struct decide_result result = { 0 };
+
+    enum rc rc = begin_row(decider, row, arena, &state, &result, err);
+    if (rc)
+        return rc;
+    if (result.verdict == DECIDE_FACT_UNDETERMINED)
+        return err_set(err, RC_STATE, "%.*s", STR_ARG(result.reason));
+    return render_shown(decider, &state, &result.facts, arena, ret_shown, err);
 }
 
 static enum rc compute_derived(const struct decider *decider, struct row_state *row, int64_t now_ms,

@@ -128,6 +128,11 @@ MUST_CHECK enum rc decide_rows(const struct decider *decider, const struct decid
                                size_t n_rows, struct pool *pool, struct arena *arena,
                                struct decide_result *results, struct err *err);
 
+/* What the model would read of a row: for training. RC_STATE: a fact is undetermined, the model
+ * would not be asked; RC_INVALID, RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc decide_shown(const struct decider *decider, const struct decide_row *row,
+                                struct arena *arena, struct str *ret_shown, struct err *err);
+
 /*
  * Appends the answer's members, without the braces around them, in this order and form:
  *   "output":{...} or null,  "confidence":{"priority":0.8731},

@@ -14,7 +14,7 @@
 #include "base/pool.h"
 #include "engine/linear/linear.h"
 
-enum { LINEAR_NO_LABEL = UINT32_MAX };
+#define LINEAR_NO_LABEL UINT32_MAX
 
 /* The features of N rows, by row and by feature. */
 struct linear_matrix {

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EVALUATE_NO_ANSWER = UINT32_MAX, EVALUATE_CLASSES_MAX = 4096 };
+enum { EVALUATE_CLASSES_MAX = 4096 };
+#define EVALUATE_NO_ANSWER UINT32_MAX
 
 /* counts[truth * (K + 1) + answer]; the last column: no answer. */
 struct evaluate_confusion {

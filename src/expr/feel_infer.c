@@ -397,11 +397,14 @@ static enum rc infer_filter(struct feel_checker *ck, const struct feel_node *nod
         return RC_OK;
     }
     *ret = of;
-    ret->may = MAY_BE_OTHER;
     if (filter.type.kind != FEEL_BOOLEAN)
         *ret = feel_fact_unknown();
     else if (of.type.kind != FEEL_LIST)
         rc = feel_fact_list(ck, &item, ret);
+    if (of.may == MAY_BE_NULL)
+        ret->may = MAY_BE_NULL;
+    else if (filter.type.kind == FEEL_BOOLEAN)
+        ret->may = MAY_BE_OTHER | (of.may & MAY_BE_NULL);
     ret->origin = of.origin;
     return rc;
 }

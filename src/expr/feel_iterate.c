@@ -273,21 +273,23 @@ static enum rc item_scope(struct feel_evaluation *ev, const struct feel_value *i
     return RC_OK;
 }
 
-/* With no item there is nothing to see whether the filter is a position, which is null then. */
+/* With no item the filter is evaluated once over null, only to see whether it is a position. */
 static enum rc filter_empty(struct feel_evaluation *ev, const struct feel_node *node,
-                            const struct feel_scope *scope, const struct feel_value *list,
+                            const struct feel_scope *outer, const struct feel_value *list,
                             struct feel_value *ret)
 {
-    struct feel_value v = { .kind = FEEL_NULL };
-    const struct feel_node *filter = node->kids[1];
-    bool is_constant = filter->kind == FEEL_NODE_LITERAL || filter->kind == FEEL_NODE_NEGATE;
+    static const struct feel_value null = { .kind = FEEL_NULL };
+    size_t n_diagnostics = ev->diagnostics->n;
+    const struct feel_scope *scope = NULL;
+    struct feel_value v;
+    enum rc rc = item_scope(ev, &null, outer, &scope);
 
-    if (is_constant) {
-        enum rc rc = feel_evaluate(ev, filter, scope, &v);
-
-        if (rc)
-            return rc;
-    }
+    if (!rc)
+        rc = feel_evaluate(ev, node->kids[1], scope, &v);
+    if (rc)
+        return rc;
+    ev->diagnostics->n = n_diagnostics;
+    ev->at = node;
     if (v.kind == FEEL_NUMBER)
         return pick(ev, list, v.number, ret);
     *ret = feel_list(NULL, 0);
@@ -336,6 +338,8 @@ enum rc feel_evaluate_filter(struct feel_evaluation *ev, const struct feel_node 
 
     struct feel_value list = feel_as_list(of);
     ev->at = node;
+    if (of->kind == FEEL_NULL)
+        return feel_is_null(ev, FEEL_REASON_TYPE, ret, "cannot filter null");
     if (list.list.n == 0)
         return filter_empty(ev, node, scope, &list, ret);
     return filter_items(ev, node, scope, &list, ret);

@@ -144,6 +144,8 @@ static enum rc translate_class(struct pattern *p, unsigned depth)
     negated = at_char(p, 0, '^');
     p->at += negated;
     rc = translate_members(p, &members);
+    if (!rc)
+        rc = buf_rc(&members, "pattern", p->err);
     if (rc)
         return rc;
     if (members.len == 0)
@@ -164,7 +166,7 @@ static enum rc translate_class(struct pattern *p, unsigned depth)
     buf_append_text(p->out, negated ? "[^" : "[");
     buf_append_str(p->out, buf_str(&members));
     buf_append_text(p->out, subtracts ? "])" : "]");
-    return buf_rc(&members, "pattern", p->err);
+    return RC_OK;
 }
 
 static enum rc translate(struct str pattern, struct buf *out, struct err *err)

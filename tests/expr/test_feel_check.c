@@ -192,6 +192,7 @@ static void an_absent_input_leaves_exactly_these_expressions_undetermined(void *
         { "upper case(vendor.country)", "vendor.country", true },
         { "is(note, \"x\")", "note", false },
         { "count(lines[tax > 1]) = 0", "lines.tax", false },
+        { "count(lines[tax > 1]) > 0", "lines", true },
         { "not(total > 3)", "total", true },
         { "note instance of string", "note", false },
     };

@@ -174,6 +174,7 @@ static void folders_are_made_and_removed_without_following_links(void **state)
     assert_int_equal(fs_remove_tree(deep, &f->err), RC_OK);
     assert_int_equal(symlink(f->dir, deep), 0);
     assert_int_not_equal(fs_remove_tree(deep, &f->err), RC_OK);
+    assert_content(f, "kept");
     assert_int_equal(fs_remove(deep, &f->err), RC_OK);
 }
 

@@ -67,6 +67,9 @@ static void broken_texts_are_refused_with_line_and_column(void **state)
         { "\"\\u12g4\"", "line 1, column 2: expected four hex digits after \\u", RC_INVALID },
         { "\"\\udc00\"", "line 1, column 2: lone surrogate", RC_INVALID },
         { "\"\\ud800\\u0041\"", "line 1, column 2: lone surrogate", RC_INVALID },
+        { "\"\\udc00\\udc00\"", "line 1, column 2: lone surrogate", RC_INVALID },
+        { "\"\x1f\"", "line 1, column 2: control character in a string, expected an escape",
+          RC_INVALID },
         { "nul", "line 1, column 1: expected a value", RC_INVALID },
     };
     (void)state;

@@ -16,7 +16,7 @@ NOUNS = {
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "decide": ["decide_", "version_"],
     "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_"],
-    "serve": ["http_", "admin_", "serve_", "metrics_"],
+    "serve": ["body_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "cli": ["catalogue_", "cli_", "cmd_", "compute_", "config_", "home_", "main", "model_file_", "progress_", "pull_"],
 }
 

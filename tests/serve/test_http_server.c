@@ -96,11 +96,11 @@ static void too_large(struct http_exchange *x, void *self)
 }
 
 static const struct http_route routes[] = {
-    { "GET", "/echo", echo, false },          { "POST", "/echo", echo, false },
-    { "POST", "/echo/{}", echo, false },      { "GET", "/later", later, false },
-    { "GET", "/hold", hold, false },          { "GET", "/health", health, true },
-    { "GET", "/peer", peer, false },          { "GET", "/large", large, false },
-    { "GET", "/toolarge", too_large, false },
+    { "GET", "/echo", echo, 0, false },          { "POST", "/echo", echo, 0, false },
+    { "POST", "/echo/{}", echo, 0, false },      { "GET", "/later", later, 0, false },
+    { "GET", "/hold", hold, 0, false },          { "GET", "/health", health, 0, true },
+    { "GET", "/peer", peer, 0, false },          { "GET", "/large", large, 0, false },
+    { "GET", "/toolarge", too_large, 0, false },
 };
 
 static int admit(struct http_exchange *x, void *self)

@@ -60,6 +60,11 @@ void http_answer(struct http_exchange *x, int status)
     uv_mutex_unlock(&server->mutex);
 }
 
+uint64_t http_exchange_age_us(const struct http_exchange *x)
+{
+    return uv_hrtime() / 1000 - x->received_us;
+}
+
 int http_error(struct http_exchange *x, const struct err *err)
 {
     int status = http_status_of(err->code);

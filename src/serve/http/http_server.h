@@ -77,6 +77,7 @@ struct http_route {
     const char *method;
     const char *path; /* "/v1/slms/{}/decisions": {} matches one segment */
     http_handler_fn *handle;
+    int kind;    /* the handler's own: what this route is to it */
     bool always; /* also while draining and when exchanges_max are at work */
 };
 
@@ -146,6 +147,9 @@ size_t http_server_n_exchanges(const struct http_server *server);
 
 /* Answers with x->body, once, from any thread. x is the server's again. */
 void http_answer(struct http_exchange *x, int status);
+
+/* Microseconds since the head of the request was complete. */
+uint64_t http_exchange_age_us(const struct http_exchange *x);
 
 /* Makes x->body {"error":{"code","message"}}, sets what else belongs to such an answer and returns
  * http_status_of(err->code). */

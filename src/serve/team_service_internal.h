@@ -1,0 +1,69 @@
+/* team_service_internal.h - what the files of the service share. */
+#ifndef SERVE_TEAM_SERVICE_INTERNAL_H
+#define SERVE_TEAM_SERVICE_INTERNAL_H
+
+#include "serve/authorize.h"
+#include "serve/metrics.h"
+#include "serve/slm_table.h"
+#include "serve/team_service.h"
+#include "spec/problem.h"
+
+#include <pthread.h>
+
+struct team_service {
+    struct team_service_config config;
+    struct http_server *http;
+    struct http_routes public_routes, admin_routes;
+    unsigned port;
+    struct serve_authorizer authorizer; /* the server's thread; forget() any */
+    struct metrics metrics;
+
+    /* The queue from the server's thread to the worker; mutex guards the four. */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct http_exchange *first, **end;
+    bool closed;
+    pthread_t worker;
+    bool worker_runs;
+
+    /* The worker's. */
+    struct serve_team *team;
+    struct serve_slm_table slms;
+    struct pool *pool;
+
+    /* The worker writes, the server's thread reads. */
+    atomic_size_t n_slms;     /* that answer */
+    atomic_bool swap_failed;  /* an alias names a version that did not open */
+    atomic_bool store_failed; /* the last write did not succeed */
+};
+
+/* What a route's request needs of the worker: http_route.kind. */
+enum serve_kind {
+    SERVE_NOTHING,
+    SERVE_DECIDE,
+    SERVE_LIST_SLMS,
+    SERVE_SHOW_DECISION,
+    SERVE_TAKE_FEEDBACK,
+    SERVE_ADMIN,
+};
+
+/* Each answers every exchange it is given; on the worker's thread. */
+void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n);
+void serve_show_decision(struct team_service *service, struct http_exchange *x);
+void serve_list_slms(struct team_service *service, struct http_exchange *x);
+void serve_take_feedback(struct team_service *service, struct http_exchange *x);
+void serve_admin(struct team_service *service, struct http_exchange *x);
+
+/* Answers 400 with {"error":{"code":"invalid","message":"...","problems":[...]}}. */
+void serve_answer_problems(struct http_exchange *x, const struct problems *problems);
+
+/* Answers with the error; what is our fault is logged, without anything that was received. */
+void serve_answer_error(struct team_service *service, struct http_exchange *x,
+                        const struct err *err);
+
+/* On the server's thread. */
+void serve_live(struct http_exchange *x, void *service);
+void serve_health(struct http_exchange *x, void *service);
+void serve_metrics(struct http_exchange *x, void *service);
+
+#endif

@@ -3,8 +3,9 @@
  *
  * fs_write_atomic() is the one way a file comes into being: temporary in the same folder, write,
  * fsync, rename, fsync of the folder. A crash leaves the old file, the new file, or a temporary
- * "*.tmp-*" that fs_remove_temporaries() cleans up. A failpoint stands between each pair of steps
- * (base/failpoint.h).
+ * "*.tmp-*" that fs_remove_temporaries() cleans up. A failpoint stands between each pair of steps:
+ * fs.created, fs.written, fs.synced, fs.renamed (base/failpoint.h). A failed fsync is never tried
+ * again; when that of the folder fails, the new file is there but may not outlive a power cut.
  */
 #ifndef BASE_FS_H
 #define BASE_FS_H

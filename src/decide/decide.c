@@ -39,11 +39,12 @@ static void mark_reads(const struct spec *spec, const struct feel_report *report
                 is_read[f] = true;
 }
 
+/* outputs: the type of the output fields, open: names and types were checked when the spec was
+ * read, and here only the paths are of interest. */
 static enum rc find_reads(const struct spec *spec, const struct spec_rule *rule,
-                          struct arena *arena, struct decide_reads *reads, struct err *err)
+                          const struct feel_type *outputs, struct arena *arena,
+                          struct decide_reads *reads, struct err *err)
 {
-    /* Names and types were checked when the spec was read; here only the paths are of interest. */
-    static const struct feel_type anything = { .kind = FEEL_CONTEXT, .open = true };
     const struct feel *expressions[] = { rule->feel, rule->condition };
     bool is_read[SPEC_FIELDS_MAX] = { false };
     size_t *fields = arena_array(arena, size_t, spec->n_fields);
@@ -55,7 +56,7 @@ static enum rc find_reads(const struct spec *spec, const struct spec_rule *rule,
 
         if (!expressions[e])
             continue;
-        enum rc rc = feel_check(expressions[e], &anything, arena, &report, err);
+        enum rc rc = feel_check(expressions[e], outputs, arena, &report, err);
         if (rc)
             return err_context(err, "rule '%.*s'", STR_ARG(rule->name.text));
         mark_reads(spec, &report, is_read);
@@ -106,8 +107,14 @@ enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
     for (size_t f = 0; f < spec->n_fields; f++)
         decider->first_label[f + 1] = decider->first_label[f] + spec->fields[f].n_labels;
     decider->n_labels = decider->first_label[spec->n_fields];
+
+    struct feel_type outputs;
+    rc = schema_feel_type(&spec->output, arena, &outputs, err);
+    if (rc)
+        return rc;
+    outputs.open = true;
     for (size_t r = 0; r < spec->n_rules; r++) {
-        rc = find_reads(spec, &spec->rules[r], arena, &decider->rules[r], err);
+        rc = find_reads(spec, &spec->rules[r], &outputs, arena, &decider->rules[r], err);
         if (rc)
             return rc;
     }

@@ -257,15 +257,16 @@ static enum rc describe_best(const struct decider *decider, struct decide_scope 
     for (size_t f = 0; f < spec->n_fields; f++)
         confidence[f] = left->share[decider->first_label[f] + labels[f]] / left->total;
     for (size_t r = 0; r < spec->n_rules; r++) {
-        if (left->tables[r]) {
-            uint8_t known = left->tables[r][combination_of(spec, &decider->rules[r], labels)];
-            rules[r] = (enum decide_rule_result)known;
-            continue;
-        }
+        const uint8_t *table = left->tables[r];
+
         arena_reset(scratch);
         enum rc rc = evaluate_rule(&spec->rules[r], scope, now_ms, scratch, &rules[r], err);
         if (rc)
             return rc;
+        /* The promise that no answer breaks a must-rule does not rest on decide_reads alone. */
+        if (table && table[combination_of(spec, &decider->rules[r], labels)] != rules[r])
+            return err_set(err, RC_STATE, "rule '%.*s' reads more of the answer than was found",
+                           STR_ARG(spec->rules[r].name.text));
     }
     result->confidence = confidence;
     result->rules = rules;

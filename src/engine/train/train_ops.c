@@ -16,8 +16,9 @@ enum { DOT_BLOCK = 4096 };
  * series. */
 static inline float exp_lane(float x)
 {
-    const float shifter = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-    float clamped = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    const float shifter = 12582912.0f;     /* 1.5 * 2^23: adding it rounds to an integer */
+    float above = x > -87.0f ? x : -87.0f; /* so too if x is NaN */
+    float clamped = above < 88.0f ? above : 88.0f;
     float shifted = clamped * 1.44269504f + shifter;
     float n = shifted - shifter;
     float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;

@@ -86,6 +86,7 @@ static const char *tensor_at(const struct tiny_network *tiny, size_t i)
     return i < tiny->net.heads.bias ? "head weight" : "head bias";
 }
 
+/* Every 29th value: at least one of each tensor. */
 static void every_gradient_is_the_slope_of_the_reference(void **state)
 {
     const double step = 1e-5;
@@ -98,7 +99,7 @@ static void every_gradient_is_the_slope_of_the_reference(void **state)
     struct bert_reference ref = { &tiny.layout, &tiny.net.heads, values };
 
     pass_and_gradients(&tiny, &memory);
-    for (size_t i = 0; i < tiny.n_values; i += i < tiny.net.heads.weight ? 7 : 1) {
+    for (size_t i = 0; i < tiny.n_values; i += 29) {
         double value = values[i];
 
         values[i] = value + step;

@@ -1,3 +1,4 @@
+#include "tests/support/data.h"
 #include "tests/support/test.h"
 
 #include "base/failpoint.h"
@@ -135,6 +136,81 @@ static void one_batch_is_overfitted(void **state)
         arena_release(&arena);
         tiny_job_release(&j);
     }
+}
+
+/* The losses of each step, from the running loss of the progress. */
+struct losses {
+    double running, of_step[10];
+    size_t n;
+};
+
+static bool note_loss(void *context, const struct train_progress *progress)
+{
+    struct losses *l = context;
+
+    if (progress->phase == TRAIN_PHASE_STEPS && l->n < ARRAY_LEN(l->of_step)) {
+        double running = progress->loss;
+
+        l->of_step[l->n] = l->n ? (running - 0.98 * l->running) / 0.02 : running;
+        l->running = running;
+        l->n++;
+    }
+    return true;
+}
+
+/* The rows, labels and weights of tiny_network.h, as tools/golden/train_losses.py has them. */
+static void train_like_pytorch(enum train_method method, struct losses *losses)
+{
+    struct tiny_job j;
+    struct arena arena;
+
+    tiny_job_init(&j, method);
+    for (size_t r = 0; r < TINY_ROWS; r++)
+        j.rows[r] =
+            (struct train_row){ tiny_tokens + tiny_starts[r], tiny_starts[r + 1] - tiny_starts[r],
+                                tiny_labels + r * TINY_FIELDS };
+    j.job.train.n = TINY_ROWS;
+    j.job.valid.n = 0;
+    j.job.start_head = j.tiny.values + j.tiny.net.heads.weight;
+    j.options.epochs = 10;
+    j.options.batch_rows = TINY_ROWS;
+    j.options.rate = 1e-2f;
+    j.options.head_rate = 2e-2f;
+    j.options.warmup = 0.2f;
+    j.options.dropout = 0.0f;
+    j.host.progress = note_loss;
+    j.host.progress_context = losses;
+    run(&j, &arena);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+static void ten_losses_are_those_of_pytorch_and_peft(void **state)
+{
+    char path[4096], line[200], name[16];
+    struct losses full = { 0 }, lora = { 0 };
+    size_t n_full = 0, n_lora = 0;
+    double want;
+    (void)state;
+
+    train_like_pytorch(TRAIN_FULL, &full);
+    train_like_pytorch(TRAIN_LORA, &lora);
+    FILE *golden = fopen(test_source_path("tests/golden/train_losses.txt", path), "r");
+    assert_non_null(golden);
+    while (fgets(line, sizeof(line), golden)) {
+        if (sscanf(line, "%15s %lf", name, &want) != 2 || name[0] == '#')
+            continue;
+        bool is_full = strcmp(name, "full") == 0;
+        size_t k = is_full ? n_full++ : n_lora++;
+
+        assert_true(k < 10);
+        double got = is_full ? full.of_step[k] : lora.of_step[k];
+        if (fabs(got - want) > 1e-4)
+            fail_msg("%s, step %zu: loss %.7f, want %.7f", name, k, got, want);
+    }
+    fclose(golden);
+    assert_int_equal(n_full, 10);
+    assert_int_equal(n_lora, 10);
 }
 
 static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
@@ -420,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_batch_is_overfitted),
+        cmocka_unit_test(ten_losses_are_those_of_pytorch_and_peft),
         cmocka_unit_test(a_run_stopped_after_any_step_resumes_to_the_same_bytes),
         cmocka_unit_test(a_killed_run_resumes_to_the_same_bytes),
         cmocka_unit_test(a_checkpoint_of_another_job_is_refused),

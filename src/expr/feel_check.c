@@ -102,13 +102,26 @@ static unsigned null_of_arguments(const struct feel_builtin *row, const struct c
     return null;
 }
 
+/* The first argument as the parameter takes it: a list of one as its item, an item as a list. */
+static struct feel_fact first_argument(const struct feel_builtin *row, const struct call *call)
+{
+    const struct feel_fact *given = &call->facts[0];
+    unsigned accepts = row->params[0].accepts;
+
+    if (accepts & FEEL_BIT(given->type.kind))
+        return *given;
+    if (given->type.kind == FEEL_LIST)
+        return feel_fact_item(given);
+    return accepts & FEEL_BIT(FEEL_LIST) ? feel_fact_of(FEEL_LIST) : feel_fact_unknown();
+}
+
 static struct feel_fact result_of(struct feel_checker *ck, const struct feel_builtin *row,
                                   const struct call *call)
 {
     struct feel_fact fact = feel_fact_of(row->kind);
 
     if (row->result == FEEL_RESULT_SAME && call->n > 0 && !call->node->names)
-        fact = call->facts[0];
+        fact = first_argument(row, call);
     else if (row->result == FEEL_RESULT_ITEM && call->n > 0)
         fact = feel_fact_item(&call->facts[0]);
     if (row->kind == FEEL_LIST && row->item != FEEL_ANY && row->result == FEEL_RESULT_KIND) {

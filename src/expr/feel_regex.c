@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { COMPILE_STEPS = 100, FIND_STEPS = 20 };
+enum { COMPILE_STEPS = 250, FIND_STEPS = 20 };
 
 /* *ret stays NULL, with *ret_value null and its reason, when the pattern is no expression. */
 static enum rc open_pattern(struct feel_evaluation *ev, struct str pattern,

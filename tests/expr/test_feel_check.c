@@ -115,6 +115,8 @@ static void a_right_expression_has_its_type(void **state)
         { "vendor.country", "string?" },
         { "date(2020, 1, 2).weekday", "number" },
         { "split(id, \"-\")", "list<string>" },
+        { "abs([total])", "number" },
+        { "reverse(total)", "list" },
         { "[1..3]", "range<number>" },
         { "{f: function(n: number) if n = 0 then 1 else n * f(n - 1)}.f(5)", "any?" },
         { "count(lines) > 0 and total in [1..10]", "boolean" },

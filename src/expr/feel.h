@@ -232,7 +232,8 @@ struct feel_path {
 struct feel_report {
     struct feel_type type; /* of the result */
     bool may_be_null;      /* where an optional input is absent, or by a null written in it */
-    bool may_fail;         /* null for some values although all is there: 1/x, date(text) */
+    bool may_fail;         /* null for some values although all is there: 1/x, date(text); results
+                            * beyond all numbers and dates are not thought of */
     bool reads_now;        /* calls now() or today() */
     size_t n_problems;
     const struct feel_problem *problems; /* in order of the text */

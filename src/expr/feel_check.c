@@ -131,6 +131,9 @@ static struct feel_fact result_of(struct feel_checker *ck, const struct feel_bui
                                                                      .open = true } };
         fact.type.item = &items[row->item];
     }
+    for (size_t i = 0; i < call->n; i++)
+        if (!(param_of(row, call, i)->accepts & FEEL_BIT(call->facts[i].type.kind)))
+            ck->may_fail = true; /* any, or a list for its one item */
     fact.origin = NULL;
     fact.may &= ~(unsigned)MAY_BE_NULL;
     fact.may |= null_of_arguments(row, call);

@@ -50,6 +50,20 @@ struct feel_fact feel_fact_of_type(const struct feel_type *type, const struct fe
                                .origin = origin };
 }
 
+static bool same_type(const struct feel_type *a, const struct feel_type *b)
+{
+    if (a == b)
+        return true;
+    if (!a || !b || a->kind != b->kind || a->optional != b->optional || a->open != b->open ||
+        a->n_fields != b->n_fields || !same_type(a->item, b->item))
+        return false;
+    for (size_t i = 0; i < a->n_fields; i++)
+        if (!str_equal(a->fields[i].name, b->fields[i].name) ||
+            !same_type(&a->fields[i].type, &b->fields[i].type))
+            return false;
+    return true;
+}
+
 struct feel_fact feel_fact_join(const struct feel_fact *a, const struct feel_fact *b)
 {
     struct feel_fact joined = *a;
@@ -58,15 +72,8 @@ struct feel_fact feel_fact_join(const struct feel_fact *a, const struct feel_fac
         joined.type = b->type;
     else if (b->type.kind != FEEL_NULL && a->type.kind != b->type.kind)
         joined = feel_fact_unknown();
-    else if (b->type.kind != FEEL_NULL && a->type.item != b->type.item)
-        joined.type.item = a->type.item && b->type.item && a->type.item->kind == b->type.item->kind
-                               ? a->type.item
-                               : NULL;
-    if (a->type.kind == FEEL_CONTEXT && b->type.kind == FEEL_CONTEXT &&
-        a->type.fields != b->type.fields) {
-        joined.type.n_fields = 0;
-        joined.type.open = true;
-    }
+    else if (b->type.kind != FEEL_NULL && !same_type(&a->type, &b->type))
+        joined = feel_fact_of(a->type.kind); /* of which parts is not known */
     joined.may = a->may | b->may;
     joined.origin = NULL;
     joined.type.optional = joined.may & MAY_BE_NULL;

@@ -75,6 +75,15 @@ static bool has_order(enum feel_kind kind)
     return kind >= FEEL_NUMBER && kind <= FEEL_MONTHS_DURATION;
 }
 
+/* Of one kind and yet without an order: with and without a time zone, or what holds such values. */
+static bool may_have_no_order(const struct feel_fact *a, const struct feel_fact *b)
+{
+    enum feel_kind kind = a->type.kind == FEEL_NULL ? b->type.kind : a->type.kind;
+
+    return !is_known(a) || !is_known(b) || kind == FEEL_TIME || kind == FEEL_DATE_TIME ||
+           kind >= FEEL_LIST;
+}
+
 static struct feel_fact infer_equality(struct feel_checker *ck, const struct feel_node *node,
                                        const struct feel_fact kids[2])
 {
@@ -84,6 +93,8 @@ static struct feel_fact infer_equality(struct feel_checker *ck, const struct fee
     if (is_known(a) && is_known(b) && a->type.kind != b->type.kind)
         feel_problem(ck, node, "cannot compare %s %s %s", feel_kind_name(a->type.kind),
                      feel_operator_text(node->op), feel_kind_name(b->type.kind));
+    if (may_have_no_order(a, b))
+        ck->may_fail = true;
     if (a->may == MAY_BE_NULL && b->may == MAY_BE_NULL)
         may = MAY_BE_TRUE;
     else if ((a->may == MAY_BE_NULL && !(b->may & MAY_BE_NULL)) ||
@@ -101,6 +112,8 @@ static struct feel_fact infer_order(struct feel_checker *ck, const struct feel_n
         (is_known(a) && is_known(b) && a->type.kind != b->type.kind))
         feel_problem(ck, node, "cannot compare %s %s %s", feel_kind_name(a->type.kind),
                      feel_operator_text(node->op), feel_kind_name(b->type.kind));
+    if (may_have_no_order(a, b))
+        ck->may_fail = true;
     if (a->may == MAY_BE_NULL || b->may == MAY_BE_NULL)
         return boolean_fact(MAY_BE_NULL);
     return boolean_fact(truth_or_null(a->may | b->may));
@@ -147,7 +160,8 @@ static struct feel_fact infer_arithmetic(struct feel_checker *ck, const struct f
     unsigned null = (a->may | b->may) & MAY_BE_NULL;
     struct feel_fact fact = feel_fact_unknown();
 
-    if (node->op == FEEL_DIVIDE || node->op == FEEL_POWER)
+    if (node->op == FEEL_DIVIDE || node->op == FEEL_POWER || !is_known(a) || !is_known(b) ||
+        (is_moment(a->type.kind) && is_moment(b->type.kind)))
         ck->may_fail = true;
     if (is_known(a) && is_known(b)) {
         enum feel_kind kind = arithmetic_kind(node->op, a->type.kind, b->type.kind);
@@ -334,6 +348,15 @@ static enum rc infer_range(struct feel_checker *ck, const struct feel_node *node
     return rc;
 }
 
+/* Iterated are whole numbers and dates, which ends alone cannot promise. */
+static void check_span(struct feel_checker *ck, const struct feel_node *node,
+                       const struct feel_fact *end)
+{
+    ck->may_fail = true;
+    if (is_known(end) && end->type.kind != FEEL_NUMBER && end->type.kind != FEEL_DATE)
+        feel_problem(ck, node, "cannot iterate over a range of %s", feel_kind_name(end->type.kind));
+}
+
 static enum rc infer_iteration(struct feel_checker *ck, const struct feel_node *node,
                                const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
@@ -350,6 +373,8 @@ static enum rc infer_iteration(struct feel_checker *ck, const struct feel_node *
             return rc;
         null |= source.may & MAY_BE_NULL;
         facts[i] = feel_fact_item(&source);
+        if (source.type.kind == FEEL_RANGE)
+            check_span(ck, node->kids[i], &facts[i]);
         names[i] = node->names[i];
         inner.n = i + 1;
     }

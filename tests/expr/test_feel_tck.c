@@ -6,6 +6,9 @@
  * limits never pass. The runner rewrites nothing, but sets backquotes around input names that are
  * no identifiers. The counts reached are floors.
  *
+ * The type check sees the same cases: where it promises a value there is one, and it finds a
+ * problem in none that has a value, but for ten.
+ *
  * Numbers are equal by value. An expected number that gives 8 or more fraction digits is the
  * rounding of an irrational or periodic result: ours is rounded to as many digits.
  *
@@ -21,10 +24,13 @@ enum {
     VALUES_FLOOR = 1720, /* of 1,737 whose expected value is not null */
     NULLS_FLOOR = 1430,  /* of 1,437 others */
     NULLS_REFUSED_MAX = 2,
+    /* "false and 123" and its seven kin; entries that no item of a literal list has, twice */
+    VALUES_WITH_PROBLEMS = 10,
 };
 
 struct score {
     size_t values, values_passed, nulls, nulls_passed, nulls_refused;
+    size_t values_with_problems, nulls_called_values;
 };
 
 /* ---- typed values of the file ---- */
@@ -198,8 +204,55 @@ static enum rc coerce(const struct json *declared, struct arena *arena, struct f
     return RC_OK;
 }
 
-static enum rc run(const struct json *test, struct arena *arena, struct feel_value *ret,
-                   bool *ret_refused, struct err *err)
+/* ---- the type check over the same cases ---- */
+
+static struct feel_type type_of(const struct feel_value *v, struct arena *arena)
+{
+    struct feel_type type = { .kind = v->kind };
+
+    if (v->kind == FEEL_NULL)
+        return (struct feel_type){ .kind = FEEL_ANY, .optional = true };
+    if (v->kind == FEEL_CONTEXT) {
+        struct feel_field *fields = arena_array(arena, struct feel_field, v->context.n + 1);
+
+        for (size_t i = 0; i < v->context.n; i++) {
+            fields[i].name = v->context.entries[i].key;
+            fields[i].type = type_of(&v->context.entries[i].value, arena);
+        }
+        type.fields = fields;
+        type.n_fields = v->context.n;
+    }
+    if (v->kind == FEEL_LIST && v->list.n > 0) {
+        struct feel_type *item = arena_new(arena, struct feel_type);
+
+        *item = type_of(&v->list.items[0], arena);
+        type.item = item;
+    }
+    return type;
+}
+
+static void check(const struct json *test, const struct feel *feel,
+                  const struct feel_value *context, struct arena *arena,
+                  const struct feel_value *got, struct score *score)
+{
+    struct feel_type type = type_of(context, arena);
+    struct feel_report report;
+    struct err err;
+    const char *level = getenv("FEEL_TCK_SHOW");
+
+    assert_int_equal(feel_check(feel, &type, arena, &report, &err), RC_OK);
+    bool has_value = got->kind != FEEL_NULL;
+    bool surely = report.n_problems == 0 && !report.may_be_null && !report.may_fail;
+    score->values_with_problems += has_value && report.n_problems > 0;
+    score->nulls_called_values += !has_value && surely;
+    if (level && ((has_value && report.n_problems > 0) || (!has_value && surely)))
+        print_message("check %.*s: %.*s: %s\n", STR_ARG(json_find(test, "id")->text),
+                      STR_ARG(json_find(test, "expression")->text),
+                      report.n_problems ? report.problems[0].message : "never null");
+}
+
+static enum rc run(const struct json *test, struct arena *arena, struct score *score,
+                   struct feel_value *ret, bool *ret_refused, struct err *err)
 {
     const struct json *inputs = json_find(test, "inputs");
     struct feel_value context = inputs ? context_of(inputs, arena) : feel_context(NULL, 0);
@@ -213,6 +266,8 @@ static enum rc run(const struct json *test, struct arena *arena, struct feel_val
     if (rc)
         return rc;
     rc = feel_eval(feel, &context, &limits, 1767225600000, arena, ret, &diagnostics, err);
+    if (!rc)
+        check(test, feel, &context, arena, ret, score);
     if (!rc)
         rc = coerce(json_find(test, "type"), arena, ret, err);
     if (!rc && ret->kind == FEEL_NULL && diagnostics.n > 0)
@@ -244,7 +299,7 @@ static void take_case(const struct json *test, struct score *score)
     bool refused, passed;
 
     arena_init(&arena, 64 << 20);
-    enum rc rc = run(test, &arena, &got, &refused, &err);
+    enum rc rc = run(test, &arena, score, &got, &refused, &err);
     if (str_is(json_find(expected, "type")->text, "null")) {
         passed = refused || (rc == RC_OK && got.kind == FEEL_NULL);
         score->nulls++;
@@ -295,6 +350,10 @@ static void the_cases_of_the_standard_pass_as_far_as_they_did_before(void **stat
     print_message("values: %zu of %zu; nulls: %zu of %zu, %zu of them refused by the parser\n",
                   score.values_passed, score.values, score.nulls_passed, score.nulls,
                   score.nulls_refused);
+    print_message("check: %zu values with problems, %zu nulls called values\n",
+                  score.values_with_problems, score.nulls_called_values);
+    assert_int_equal(score.values_with_problems, VALUES_WITH_PROBLEMS);
+    assert_int_equal(score.nulls_called_values, 0);
     assert_int_equal(score.values, 1737);
     assert_int_equal(score.nulls, 1437);
     assert_true(score.values_passed >= VALUES_FLOOR);

@@ -1,13 +1,14 @@
 /* cmd_model.c - shoal model ...: what is inside a model, without any SLM. */
 #include "cli/cmd.h"
 #include "cli/compute.h"
+#include "cli/home.h"
 #include "cli/model_file.h"
+#include "cli/standard_input.h"
+#include "decide/version_base.h"
 #include "engine/model/encoder.h"
+#include "engine/predictor.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <math.h>
 
 enum { TEXT_BYTES_MAX = 1 << 20 };
 
@@ -152,34 +153,10 @@ enum rc cmd_model_show(struct cli *cli, struct err *err)
 /* The text to look at: the second argument, else standard input. */
 static enum rc read_text(struct cli *cli, struct str *ret_text, struct err *err)
 {
-    struct buf text;
-    ssize_t n = 1;
-    enum rc rc;
-
-    if (cli->n_arguments > 1) {
-        *ret_text = str_of(cli->arguments[1]);
-        return RC_OK;
-    }
-    buf_init(&text, TEXT_BYTES_MAX);
-    while (n > 0 && !text.failed) {
-        char bytes[4096];
-
-        n = read(STDIN_FILENO, bytes, sizeof(bytes));
-        if (n > 0)
-            buf_append(&text, bytes, (size_t)n);
-    }
-    rc = n < 0 ? err_set(err, RC_IO, "standard input: %s", strerror(errno))
-               : buf_rc(&text, "text", err);
-    while (text.len > 0 && text.at[text.len - 1] == '\n')
-        text.len--; /* the one that echo adds */
-    if (rc == RC_OK) {
-        ret_text->at = arena_strndup(&cli->arena, text.at ? text.at : "", text.len);
-        ret_text->len = text.len;
-        if (!ret_text->at)
-            rc = arena_fail(&cli->arena, err, "text");
-    }
-    buf_release(&text);
-    return rc;
+    if (cli->n_arguments < 2)
+        return standard_input_read(TEXT_BYTES_MAX, &cli->arena, ret_text, err);
+    *ret_text = str_of(cli->arguments[1]);
+    return RC_OK;
 }
 
 /* All ids of the text, however many. */
@@ -300,4 +277,93 @@ enum rc cmd_model_embed(struct cli *cli, struct err *err)
     if (rc == RC_OK)
         rc = embed(cli, &bert, &tokens, &out, err);
     return rc ? rc : cli_print(&out, err);
+}
+
+/* "priority  high  0.8123", the labels of each field from the most probable down. */
+static void append_scores(const struct adapter *adapter, const float *scores, bool as_json,
+                          struct buf *out)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    if (as_json)
+        json_begin_object(&w);
+    for (size_t f = 0; f < adapter->n_fields; f++) {
+        const struct adapter_field *field = &adapter->fields[f];
+
+        if (as_json) {
+            json_key_str(&w, field->name);
+            json_begin_object(&w);
+        }
+        for (size_t l = 0; l < field->n_labels; l++) {
+            double score = (double)scores[field->first + l];
+
+            if (as_json) {
+                json_key_str(&w, field->labels[l]);
+                json_double(&w, score);
+            } else {
+                buf_printf(out, "%-14.*s %-20.*s %9.4f  %.4f\n", STR_ARG(field->name),
+                           STR_ARG(field->labels[l]), score, exp(score));
+            }
+        }
+        if (as_json)
+            json_end_object(&w);
+    }
+    if (as_json)
+        json_end_object(&w);
+}
+
+/* The base that the adapter stands on; a linear one stands on none. */
+static enum rc open_base(struct cli *cli, struct encoder_base **ret_base, struct err *err)
+{
+    const char *name = cli_option(cli, "base");
+    const char *bases = fs_join(&cli->arena, cli->config.home, "bases");
+    struct home_base base;
+    enum rc rc;
+
+    if (!name)
+        return RC_OK;
+    if (!bases)
+        return arena_fail(&cli->arena, err, "path of the bases");
+    if (!catalogue_name_is_valid(str_of(name)))
+        return cli_usage(cli, err, "'%.100s' is no name of a base", name);
+    rc = home_find_base(cli->config.home, name, &cli->arena, &base, err);
+    if (rc)
+        return rc == RC_NOT_FOUND ? cli_hint(cli, rc, "shoal pull %s", name) : rc;
+    return version_base_open(bases, base.json, ret_base, err);
+}
+
+enum rc cmd_model_logits(struct cli *cli, struct err *err)
+{
+    CLEANUP(encoder_base_closep) struct encoder_base *base = NULL;
+    CLEANUP(model_file_closep) struct model_file file = { 0 };
+    CLEANUP(predictor_closep) struct predictor *predictor = NULL;
+    CLEANUP(buf_releasep) struct buf out;
+    struct kernels kernels;
+    struct str text;
+    float *scores;
+    enum rc rc = model_file_open(cli, cli->arguments[0], &file, err);
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (rc == RC_OK)
+        rc = compute_kernels(cli, &kernels, err);
+    if (rc == RC_OK)
+        rc = open_base(cli, &base, err);
+    if (rc == RC_OK)
+        rc = predictor_open(base, file.map.at, file.map.len, &kernels, &predictor, err);
+    if (rc == RC_INVALID && !base)
+        cli_hint(cli, rc, "--base=NAME says which base the adapter stands on");
+    if (rc == RC_OK)
+        rc = read_text(cli, &text, err);
+    if (rc)
+        return rc;
+
+    scores = arena_array(&cli->arena, float, predictor_adapter(predictor)->n_labels);
+    if (!scores)
+        return arena_fail(&cli->arena, err, "scores");
+    rc = predictor_run(predictor, &text, 1, NULL, scores, err);
+    if (rc)
+        return rc;
+    append_scores(predictor_adapter(predictor), scores, cli->config.json, &out);
+    return cli_print(&out, err);
 }

@@ -6,11 +6,16 @@
  */
 #include "cli/cmd.h"
 
+#define DECIDE "decide"
 #define DEFINE "define"
+#define FACTORY "build"
+#define IMPROVE "improve"
+#define KEYS "keys"
 #define MODEL  "look inside a model"
 #define MODEL_DETAILS \
     "MODEL is a .safetensors file, a folder with model.safetensors, or the name of a pulled base."
 #define SETUP "set up"
+#define VERSIONS "versions"
 
 const struct command cli_commands[] = {
     {
@@ -52,6 +57,167 @@ const struct command cli_commands[] = {
         .options = { { "render", NULL, "show the spec with every default written out" } },
     },
     {
+        .name = "build",
+        .group = FACTORY,
+        .arguments = "TEAM/SLM",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "make a version: data, training, evaluation, gates, registration",
+        .details = "Killed at any point it goes on where it was when it is started again. What misses "
+                   "a gate is\nregistered as rejected, with the reasons.",
+        .example = "shoal build support/ticket-triage",
+        .run = cmd_build,
+    },
+    {
+        .name = "list",
+        .group = VERSIONS,
+        .arguments = "[TEAM/SLM]",
+        .n_max = 1,
+        .summary = "the versions of one SLM, or of all, and what is in production",
+        .example = "shoal list",
+        .run = cmd_list,
+    },
+    {
+        .name = "show",
+        .group = VERSIONS,
+        .arguments = "TEAM/SLM [VERSION] | DECISION",
+        .n_min = 1,
+        .n_max = 2,
+        .summary = "what a version is made of and how it was judged, or one decision",
+        .details = "VERSION is @3, an alias or the beginning of a digest; without it what is in "
+                   "production,\nelse the newest. A DECISION is named dec_...",
+        .example = "shoal show support/ticket-triage @2",
+        .run = cmd_show,
+    },
+    {
+        .name = "promote",
+        .group = VERSIONS,
+        .arguments = "TEAM/SLM VERSION",
+        .n_min = 2,
+        .n_max = 2,
+        .summary = "give a version the alias production (or another one)",
+        .example = "shoal promote support/ticket-triage @2 --why='better on refunds'",
+        .run = cmd_promote,
+        .options = { { "alias", "NAME", "another alias than production" },
+                     { "why", "TEXT", "the reason, kept in the history" } },
+    },
+    {
+        .name = "rollback",
+        .group = VERSIONS,
+        .arguments = "TEAM/SLM",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "point production (or another alias) back to the version before",
+        .example = "shoal rollback support/ticket-triage --why='wrong on refunds'",
+        .run = cmd_rollback,
+        .options = { { "alias", "NAME", "another alias than production" },
+                     { "why", "TEXT", "the reason, kept in the history" } },
+    },
+    {
+        .name = "history",
+        .group = VERSIONS,
+        .arguments = "TEAM/SLM",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "who moved an alias, when, from what to what and why",
+        .example = "shoal history support/ticket-triage",
+        .run = cmd_history,
+        .options = { { "alias", "NAME", "another alias than production" } },
+    },
+    {
+        .name = "serve",
+        .group = DECIDE,
+        .arguments = "",
+        .summary = "answer a team's requests over HTTP until SIGTERM",
+        .example = "shoal serve --team=support --port=8080",
+        .run = cmd_serve,
+        .options = { { "team", "TEAM", "whose SLMs" },
+                     { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
+                     { "port", "N", "to listen on, else 8080; 0: a free one" } },
+    },
+    {
+        .name = "decide",
+        .group = DECIDE,
+        .arguments = "TEAM/SLM [ROWS]",
+        .n_min = 1,
+        .n_max = 2,
+        .summary = "answer a file of cases, or one from standard input, without a service",
+        .details = "ROWS is JSON lines or .csv; the answers are JSON lines in the same order. One "
+                   "case is a JSON\nobject. Nothing is stored. Exit status 1: a case was refused.",
+        .example = "shoal decide support/ticket-triage tickets.csv > answers.jsonl",
+        .run = cmd_decide,
+        .options = { { "version", "VERSION", "another one than production: @3, an alias, a digest" } },
+    },
+    {
+        .name = "replay",
+        .group = DECIDE,
+        .arguments = "DECISION",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "decide a past case again and compare the bytes",
+        .details = "Exit status 1: they differ, and the difference is shown.",
+        .example = "shoal replay dec_01JD0A1B2C3D4E5F6G7H8J9K0M --cpu=scalar",
+        .run = cmd_replay,
+    },
+    {
+        .name = "feedback add",
+        .group = IMPROVE,
+        .arguments = "DECISION",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "say what the answer should have been, or whether it was right",
+        .example = "shoal feedback add dec_01JD0A1B2C3D4E5F6G7H8J9K0M "
+                   "--output='{\"issue_type\":\"refund\",\"priority\":\"high\"}'",
+        .run = cmd_feedback_add,
+        .options = { { "output", "JSON", "the true output" },
+                     { "right", NULL, "the decision's output was right" },
+                     { "wrong", NULL, "it was wrong" },
+                     { "comment", "TEXT", "for the people who read it later" } },
+    },
+    {
+        .name = "feedback export",
+        .group = IMPROVE,
+        .arguments = "TEAM/SLM FILE",
+        .n_min = 2,
+        .n_max = 2,
+        .summary = "write what people said as dataset rows, JSON lines",
+        .example = "shoal feedback export support/ticket-triage feedback.jsonl",
+        .run = cmd_feedback_export,
+    },
+    {
+        .name = "key create",
+        .group = KEYS,
+        .arguments = "NAME",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "make a key for a person or a program",
+        .example = "shoal key create webshop --team=support --scopes=decide",
+        .run = cmd_key_create,
+        .options = { { "team", "TEAM", "whose service the key is for" },
+                     { "scopes", "LIST", "decide,feedback,read,admin; else decide,feedback,read" },
+                     { "days", "N", "until it expires; else never" } },
+    },
+    {
+        .name = "key list",
+        .group = KEYS,
+        .arguments = "",
+        .summary = "the keys of a team, without their secrets",
+        .example = "shoal key list --team=support",
+        .run = cmd_key_list,
+        .options = { { "team", "TEAM", "whose" } },
+    },
+    {
+        .name = "key revoke",
+        .group = KEYS,
+        .arguments = "KEY_ID",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "refuse a key from now on",
+        .example = "shoal key revoke 0a1B2c3D4e5F --team=support",
+        .run = cmd_key_revoke,
+        .options = { { "team", "TEAM", "whose" } },
+    },
+    {
         .name = "model show",
         .group = MODEL,
         .arguments = "MODEL",
@@ -84,6 +250,20 @@ const struct command cli_commands[] = {
         .example = "shoal model embed all-minilm-l6-v2 'Where is my parcel?' --cpu=scalar",
         .run = cmd_model_embed,
         .options = { { "f32", NULL, "compute in f32 instead of int8, which serves" } },
+    },
+    {
+        .name = "model logits",
+        .group = MODEL,
+        .arguments = "ADAPTER [TEXT]",
+        .n_min = 1,
+        .n_max = 2,
+        .summary = "what an adapter thinks of a text: log-probability and probability per label",
+        .details = "ADAPTER is a file that shoal build made. The text is what the model reads:\n"
+                   "\"name: value\" lines. No rule, calibration or threshold has a say here.",
+        .example = "shoal model logits adapter.safetensors 'body: where is it?' "
+                   "--base=all-minilm-l6-v2",
+        .run = cmd_model_logits,
+        .options = { { "base", "NAME", "the pulled base it stands on; a linear one has none" } },
     },
 };
 

@@ -1,0 +1,145 @@
+/* cmd_key.c - keys of the principals who may ask a team's service. */
+#include "cli/answer_view.h"
+#include "cli/ask.h"
+#include "cli/cmd.h"
+#include "cli/version_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SECONDS_PER_DAY = 86400, DAYS_MAX = 36500 };
+
+static const char *team_of(struct cli *cli, struct err *err)
+{
+    const char *team = cli_option(cli, "team");
+
+    if (!team)
+        IGNORE_RC(cli_usage(cli, err, "%s needs --team=TEAM", cli->command->name)); /* below */
+    return team;
+}
+
+/* "decide,read" as a list. */
+static void add_scopes(struct ask *question, const char *text)
+{
+    json_key(&question->writer, "scopes");
+    json_begin_array(&question->writer);
+    while (*text) {
+        size_t len = strcspn(text, ",");
+
+        json_string(&question->writer, (struct str){ text, len });
+        text += len + (text[len] == ',');
+    }
+    json_end_array(&question->writer);
+}
+
+static enum rc add_expiry(struct cli *cli, struct ask *question, struct err *err)
+{
+    const char *text = cli_option(cli, "days");
+    struct clock clock = clock_system();
+    int64_t days = 0;
+
+    if (!text)
+        return RC_OK;
+    for (const char *c = text; *c && days <= DAYS_MAX; c++)
+        days = *c >= '0' && *c <= '9' ? days * 10 + (*c - '0') : DAYS_MAX + 1;
+    if (days < 1 || days > DAYS_MAX)
+        return cli_usage(cli, err, "--days '%.40s': expected 1 to %d", text, DAYS_MAX);
+    json_key(&question->writer, "expires_ms");
+    json_i64(&question->writer, clock.now_ms(clock.self) + days * SECONDS_PER_DAY * 1000);
+    return RC_OK;
+}
+
+enum rc cmd_key_create(struct cli *cli, struct err *err)
+{
+    const char *team = team_of(cli, err);
+    const char *scopes = cli_option(cli, "scopes");
+    struct ask question;
+    struct json *answer;
+    CLEANUP(buf_releasep) struct buf out;
+    enum rc rc;
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (!team)
+        return RC_INVALID;
+    ask_begin(cli, &question);
+    ask_text(&question, "name", cli->arguments[0]);
+    add_scopes(&question, scopes ? scopes : "decide,feedback,read");
+    rc = add_expiry(cli, &question, err);
+    if (rc) {
+        buf_release(&question.arguments);
+        return rc;
+    }
+    rc = ask(cli, team, "principal_create", &question, &answer, err);
+    if (rc)
+        return rc;
+    if (cli->config.json)
+        return ask_print_json(answer, err);
+    /* The key alone on standard output, so that a script can take it. */
+    fprintf(stderr, "This key is shown once; only its hash is kept.\n");
+    buf_append_str(&out, version_view_text(answer, "key"));
+    return cli_print(&out, err);
+}
+
+enum rc cmd_key_revoke(struct cli *cli, struct err *err)
+{
+    const char *team = team_of(cli, err);
+    struct ask question;
+    struct json *answer;
+    CLEANUP(buf_releasep) struct buf out;
+    enum rc rc;
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (!team)
+        return RC_INVALID;
+    ask_begin(cli, &question);
+    ask_text(&question, "key_id", cli->arguments[0]);
+    rc = ask(cli, team, "principal_revoke", &question, &answer, err);
+    if (rc)
+        return rc == RC_NOT_FOUND ? cli_hint(cli, rc, "shoal key list --team=%s", team) : rc;
+    if (cli->config.json)
+        return ask_print_json(answer, err);
+    buf_printf(&out, "%s is refused from now on", cli->arguments[0]);
+    return cli_print(&out, err);
+}
+
+static void append_key(struct buf *out, const struct json *principal)
+{
+    const struct json *scopes = json_find(principal, "scopes");
+    struct str revoked = version_view_text(principal, "revoked_at");
+    struct str expires = version_view_text(principal, "expires_at");
+
+    buf_printf(out, "%.*s  ", STR_ARG(version_view_text(principal, "key_id")));
+    answer_view_append_value(out, json_find(principal, "name"));
+    buf_append_text(out, "  ");
+    for (size_t i = 0; scopes && scopes->type == JSON_ARRAY && i < scopes->n; i++)
+        buf_printf(out, "%s%.*s", i ? "," : "", STR_ARG(scopes->items[i].text));
+    if (expires.len)
+        buf_printf(out, "  until %.*s", STR_ARG(expires));
+    if (revoked.len)
+        buf_printf(out, "  revoked %.*s", STR_ARG(revoked));
+    buf_append_char(out, '\n');
+}
+
+enum rc cmd_key_list(struct cli *cli, struct err *err)
+{
+    const char *team = team_of(cli, err);
+    const struct json *list;
+    struct ask question;
+    struct json *answer;
+    CLEANUP(buf_releasep) struct buf out;
+    enum rc rc;
+
+    buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (!team)
+        return RC_INVALID;
+    ask_begin(cli, &question);
+    rc = ask(cli, team, "principal_list", &question, &answer, err);
+    if (rc)
+        return rc;
+    if (cli->config.json)
+        return ask_print_json(answer, err);
+    list = json_find(answer, "principals");
+    for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++)
+        append_key(&out, &list->items[i]);
+    return cli_print(&out, err);
+}

@@ -18,7 +18,7 @@ NOUNS = {
     "factory": ["build_", "dataset_", "evaluate_", "factory_", "gate_"],
     "serve": ["body_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "home_", "main",
-            "model_file_", "progress_", "pull_", "standard_input_", "version_view_"],
+            "model_file_", "progress_", "pull_", "standard_input_", "team_registry_", "version_view_"],
 }
 
 module, archive = sys.argv[1:]

@@ -6,15 +6,14 @@
  */
 #include "cli/cmd.h"
 
-#define DECIDE "decide"
-#define DEFINE "define"
-#define FACTORY "build"
+#define DECIDE  "decide"
+#define DEFINE  "define"
 #define IMPROVE "improve"
-#define KEYS "keys"
-#define MODEL  "look inside a model"
+#define KEYS    "keys"
+#define MODEL   "look inside a model"
 #define MODEL_DETAILS \
     "MODEL is a .safetensors file, a folder with model.safetensors, or the name of a pulled base."
-#define SETUP "set up"
+#define SETUP    "set up"
 #define VERSIONS "versions"
 
 const struct command cli_commands[] = {
@@ -55,18 +54,6 @@ const struct command cli_commands[] = {
         .example = "shoal check support/ticket-triage --render",
         .run = cmd_check,
         .options = { { "render", NULL, "show the spec with every default written out" } },
-    },
-    {
-        .name = "build",
-        .group = FACTORY,
-        .arguments = "TEAM/SLM",
-        .n_min = 1,
-        .n_max = 1,
-        .summary = "make a version: data, training, evaluation, gates, registration",
-        .details = "Killed at any point it goes on where it was when it is started again. What misses "
-                   "a gate is\nregistered as rejected, with the reasons.",
-        .example = "shoal build support/ticket-triage",
-        .run = cmd_build,
     },
     {
         .name = "list",
@@ -146,7 +133,8 @@ const struct command cli_commands[] = {
                    "case is a JSON\nobject. Nothing is stored. Exit status 1: a case was refused.",
         .example = "shoal decide support/ticket-triage tickets.csv > answers.jsonl",
         .run = cmd_decide,
-        .options = { { "version", "VERSION", "another one than production: @3, an alias, a digest" } },
+        .options = { { "version", "VERSION",
+                       "another one than production: @3, an alias, a digest" } },
     },
     {
         .name = "replay",

@@ -81,10 +81,12 @@ struct spec_mapping {
 struct spec_data {
     struct spec_text path;
     enum spec_format format;
-    enum spec_split split;  /* SPEC_SPLIT_NONE: the factory splits */
-    struct spec_text group; /* rows equal in this column stay in one split; may be empty */
-    struct spec_text id;    /* the column of the row's id: "id" */
-    size_t n_columns;       /* 0: rows are {"id", "input": {...}, "output": {...}} */
+    enum spec_split split;      /* SPEC_SPLIT_NONE: the factory splits */
+    struct spec_text group;     /* rows equal in this column stay in one split; may be empty */
+    struct spec_text id;        /* the column of the row's id: "id" */
+    int64_t drop_shared_ngrams; /* training rows that share so many words in a row with a test row
+                                   are left out; 0: they stay */
+    size_t n_columns;           /* 0: rows are {"id", "input": {...}, "output": {...}} */
     struct spec_mapping *columns;
 };
 

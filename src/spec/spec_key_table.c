@@ -57,6 +57,10 @@ static const struct spec_key data_keys[] = {
       .help = "column: rows that are equal in it stay in one split" },
     { "id", KEY_TEXT, offsetof(struct spec_data, id), .fallback = "\"id\"",
       .help = "column of the row's id" },
+    { "drop_shared_ngrams", KEY_INTEGER, offsetof(struct spec_data, drop_shared_ngrams),
+      .fallback = "0", .min = 0, .max = 100,
+      .help =
+          "leave out training rows that share so many words in a row with a test row; 0: none" },
     { "columns", KEY_PAIRS, offsetof(struct spec_data, columns) - sizeof(size_t),
       .item_bytes = sizeof(struct spec_mapping),
       .help = "column: input.NAME or output.NAME; without it rows are {id, input, output}" },

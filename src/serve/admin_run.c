@@ -61,15 +61,16 @@ enum rc admin_run(const struct serve_team_config *config, const char *operation,
 {
     CLEANUP(serve_team_closep) struct serve_team *team = NULL;
     struct arena arena;
+    struct err opening;
 
     arena_init(&arena, ADMIN_ARENA_BYTES_MAX);
-    enum rc rc = serve_team_open(config, &team, err);
-    if (!rc) {
+    enum rc rc = serve_team_open(config, &team, &opening);
+    if (!rc)
         rc = admin_call(team, operation, arguments, geteuid(), &arena, answer, err);
-    } else if (rc == RC_BUSY) {
-        struct err busy = *err;
-        rc = ask_service(config, operation, arguments, &busy, &arena, answer, err);
-    }
+    else if (rc == RC_BUSY)
+        rc = ask_service(config, operation, arguments, &opening, &arena, answer, err);
+    else
+        *err = opening;
     arena_release(&arena);
     return rc;
 }

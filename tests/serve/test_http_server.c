@@ -1,20 +1,16 @@
 /* The HTTP server over real sockets: hostile, slow, leaving and too many clients. */
+#include "tests/serve/raw_client.h"
 #include "tests/support/test.h"
 
 #include "serve/http/http_server.h"
 #include "serve/http/http_status.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { ANSWER_MAX = 1 << 20, PATIENCE_MS = 30000 };
 
 /* ---- a server on a thread of its own, with one handler for each thing a handler can do */
 
@@ -164,54 +160,9 @@ static enum rc stop(struct fixture *f)
     return f->result;
 }
 
-/* ---- raw clients */
-
 static int dial(const struct fixture *f)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port) };
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-static void say(int fd, const char *text)
-{
-    for (size_t len = strlen(text), sent = 0; sent < len;) {
-        ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL);
-        if (n < 0)
-            return; /* refused early and closed: what was answered is what counts */
-        sent += (size_t)n;
-    }
-}
-
-/* Reads until `until` was seen, or to the end when it is NULL; the text is static. */
-static const char *hear(int fd, const char *until)
-{
-    static char text[ANSWER_MAX + 1];
-    size_t len = 0;
-
-    text[0] = '\0';
-    while (len < ANSWER_MAX && (!until || !strstr(text, until))) {
-        struct pollfd ready = { .fd = fd, .events = POLLIN };
-        if (poll(&ready, 1, PATIENCE_MS) == 0)
-            fail_msg("silence after '%s'", text);
-        ssize_t n = recv(fd, text + len, ANSWER_MAX - len, 0);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-        text[len] = '\0';
-    }
-    return text;
-}
-
-static int status_of(const char *answer)
-{
-    int status = 0;
-
-    return sscanf(answer, "HTTP/1.1 %d ", &status) == 1 ? status : 0;
+    return dial_port(f->port);
 }
 
 /* Says text on a connection of its own and hears all of the answer; the server must close. */

@@ -1,0 +1,320 @@
+/* The team's service as an application and as its owner see it. */
+#include "tests/serve/service_fixture.h"
+
+/* The value of a text member of the answer, as "name":"value"; static. */
+static const char *member(const char *answer, const char *name)
+{
+    static char value[256];
+    char pattern[64];
+
+    snprintf(pattern, sizeof(pattern), "\"%s\":\"", name);
+    const char *at = strstr(answer, pattern);
+    if (!at)
+        fail_msg("no %s in '%s'", name, answer);
+    sscanf(at + strlen(pattern), "%255[^\"]", value);
+    return value;
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in '%s'", part, text);
+}
+
+static void assert_status(const char *answer, int status)
+{
+    if (status_of(answer) != status)
+        fail_msg("want %d, got '%s'", status, answer);
+}
+
+static void a_decision_has_an_output_reasons_and_a_version(void **state)
+{
+    struct service_fixture *f = *state;
+
+    const char *answer = fixture_decide(f, URGENT);
+    assert_status(answer, 200);
+    assert_contains(answer, "{\"id\":\"dec_");
+    assert_contains(answer, "\"output\":{\"priority\":\"high\",\"due\":\"2025-11-24T20:00:00Z\"}");
+    assert_contains(answer, "\"confidence\":{\"priority\":0.");
+    assert_contains(answer, "\"abstained\":null,\"facts\":{\"large\":false},\"rules\":[{\"id\":"
+                            "\"R1\",\"result\":\"holds\",\"text\":\"large orders are of high "
+                            "priority\"}]");
+    assert_string_equal(member(answer, "version"), f->versions[0].hex);
+    assert_contains(answer, "\"model_ms\":");
+
+    assert_contains(fixture_decide(f, CALM), "{\"priority\":\"low\"");
+    /* the rule overrules the model */
+    assert_contains(fixture_decide(f, "{\"input\":{\"text\":\"thank you, a question\","
+                                      "\"total\":1000}}"),
+                    "{\"priority\":\"high\"");
+}
+
+static void a_decision_can_be_read_again(void **state)
+{
+    struct service_fixture *f = *state;
+    char path[64], id[RECORD_ID_LEN + 1];
+
+    snprintf(id, sizeof(id), "%s", member(fixture_decide(f, URGENT), "id"));
+    snprintf(path, sizeof(path), "/v1/decisions/%s", id);
+    const char *answer = fixture_ask(f, "GET", path, "", "");
+    assert_status(answer, 200);
+    assert_string_equal(member(answer, "id"), id);
+    assert_contains(answer, "\"slm\":\"triage\",\"input\":{\"text\":\"refund my money now, this is "
+                            "urgent\"},\"recorded_at\":\"2025-11-24T16:00:00.000Z\","
+                            "\"principal\":\"shop\",\"engine_build\":\"tests\",\"tables\":{},"
+                            "\"feedback\":[]}");
+}
+
+static void what_is_not_there_and_what_is_not_ours_look_the_same(void **state)
+{
+    static const char *const paths[] = {
+        "/v1/decisions/dec_000000000000000000000000aa",
+        "/v1/decisions/1'OR'1'='1",
+        "/v1/decisions/%25",
+        "/v1/decisions/DEC_",
+        "/v1/decisions/x;y",
+    };
+    struct service_fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        const char *answer = fixture_ask(f, "GET", paths[i], "", "");
+        assert_status(answer, 404);
+        assert_contains(answer, "{\"error\":{\"code\":\"not_found\",\"message\":\"no decision '");
+    }
+    assert_status(fixture_ask(f, "POST", "/v1/slms/other/decisions", "", URGENT), 404);
+    assert_status(fixture_ask(f, "POST", "/v1/slms/finance%2ftriage/decisions", "", URGENT), 400);
+}
+
+static void every_problem_of_a_request_is_named(void **state)
+{
+    struct service_fixture *f = *state;
+
+    const char *answer =
+        fixture_decide(f, "{\"input\":{\"text\":7,\"total\":-1,\"colour\":\"red\"},\"x\":1}");
+    assert_status(answer, 400);
+    assert_contains(answer, "unknown member 'x'");
+    assert_contains(answer, "text: found number, expected string");
+    assert_contains(answer, "total");
+    assert_contains(answer, "colour");
+    assert_contains(answer, "\"line\":1,\"column\":");
+
+    assert_status(fixture_decide(f, "{\"input\":{}}"), 400);
+    assert_status(fixture_decide(f, ""), 400);
+    assert_status(fixture_decide(f, "{\"input\":{\"text\":\"\\ud800\"}}"), 400);
+}
+
+static void keys_are_asked_for_before_anything_else(void **state)
+{
+    struct service_fixture *f = *state;
+    char good[PRINCIPAL_KEY_LEN + 1];
+
+    memcpy(good, f->key, sizeof(good));
+    assert_contains(fixture_ask(f, "GET", "/v1/slms", "", ""), "\"slm\":\"triage\"");
+    f->key[20] = f->key[20] == 'a' ? 'b' : 'a';
+    assert_status(fixture_ask(f, "GET", "/v1/slms", "", ""), 401);
+    assert_status(fixture_ask(f, "GET", "/v1/decisions/none", "", ""), 401);
+    assert_status(fixture_decide(f, "{"), 401);
+    f->key[0] = '\0';
+    assert_status(fixture_ask(f, "GET", "/metrics", "", ""), 401);
+    assert_status(fixture_ask(f, "GET", "/live", "", ""), 200);
+    assert_status(fixture_ask(f, "GET", "/ready", "", ""), 200);
+    memcpy(f->key, good, sizeof(good));
+    assert_status(fixture_ask(f, "GET", "/v1/slms", "Authorization: Bearer x\r\n", ""), 400);
+}
+
+static void a_key_does_what_its_scopes_say_until_it_is_revoked(void **state)
+{
+    struct service_fixture *f = *state;
+    struct buf answer;
+    char key_id[PRINCIPAL_KEY_ID_LEN + 1], arguments[64];
+
+    assert_ok(
+        fixture_admin(f, "principal_create", "{\"name\":\"bot\",\"scopes\":[\"decide\"]}", &answer),
+        &f->err);
+    snprintf(f->key, sizeof(f->key), "%s", member(answer.at, "key"));
+    buf_release(&answer);
+    assert_status(fixture_decide(f, URGENT), 200);
+    assert_status(fixture_ask(f, "GET", "/v1/slms", "", ""), 403);
+    assert_status(fixture_ask(f, "POST", "/v1/decisions/x/feedback", "", "{}"), 403);
+
+    memcpy(key_id, f->key + 5, PRINCIPAL_KEY_ID_LEN);
+    key_id[PRINCIPAL_KEY_ID_LEN] = '\0';
+    snprintf(arguments, sizeof(arguments), "{\"key_id\":\"%s\"}", key_id);
+    assert_ok(fixture_admin(f, "principal_revoke", arguments, &answer), &f->err);
+    buf_release(&answer);
+    assert_status(fixture_decide(f, URGENT), 401);
+}
+
+static void one_key_is_one_decision(void **state)
+{
+    struct service_fixture *f = *state;
+    char first[2048];
+
+    snprintf(first, sizeof(first), "%s",
+             body_of(fixture_ask(f, "POST", "/v1/slms/triage/decisions",
+                                 "Idempotency-Key: mail-7\r\n", URGENT)));
+    f->now_ms += 1000;
+    const char *again =
+        fixture_ask(f, "POST", "/v1/slms/triage/decisions", "Idempotency-Key: mail-7\r\n", URGENT);
+    assert_string_equal(body_of(again), first);
+    assert_status(
+        fixture_ask(f, "POST", "/v1/slms/triage/decisions", "Idempotency-Key: mail-7\r\n", CALM),
+        409);
+    assert_contains(fixture_decide(f, URGENT), "\"due\":\"2025-11-24T20:00:01Z\"");
+}
+
+static void feedback_is_checked_against_the_output_and_exported_as_rows(void **state)
+{
+    struct service_fixture *f = *state;
+    char path[80], arguments[1024], file[TEMP_PATH_MAX];
+    struct buf answer;
+    struct str rows;
+
+    snprintf(path, sizeof(path), "/v1/decisions/%s/feedback",
+             member(fixture_decide(f, URGENT), "id"));
+    assert_status(fixture_ask(f, "POST", path, "", "{\"output\":{\"priority\":\"highest\"}}"), 400);
+    assert_status(fixture_ask(f, "POST", path, "", "{\"output\":{}}"), 400);
+    assert_status(fixture_ask(f, "POST", path, "", "{\"verdict\":\"wrong\"}"), 201);
+    assert_contains(fixture_ask(f, "POST", path, "",
+                                "{\"output\":{\"priority\":\"low\"},\"comment\":\"joke\"}"),
+                    "{\"id\":\"fbk_");
+    assert_status(
+        fixture_ask(f, "POST", "/v1/decisions/dec_none/feedback", "", "{\"verdict\":\"right\"}"),
+        404);
+
+    snprintf(arguments, sizeof(arguments), "{\"slm\":\"triage\",\"path\":\"%s\"}",
+             temp_path(&f->dir, "rows.jsonl", file));
+    assert_ok(fixture_admin(f, "feedback_export", arguments, &answer), &f->err);
+    assert_contains(answer.at, "\"rows\":1,\"without_output\":0");
+    buf_release(&answer);
+    assert_ok(fs_read_file(file, 1 << 20, &f->arena, &rows, &f->err), &f->err);
+    assert_contains(rows.at, "\"output\":{\"priority\":\"low\"}}\n");
+}
+
+static void a_promotion_and_a_rollback_take_effect_at_once(void **state)
+{
+    struct service_fixture *f = *state;
+    struct buf answer;
+
+    assert_contains(fixture_decide(f, URGENT), "{\"priority\":\"high\"");
+    assert_ok(fixture_admin(f, "promote",
+                            "{\"slm\":\"triage\",\"ref\":\"@2\",\"alias\":\"production\","
+                            "\"why\":\"better\"}",
+                            &answer),
+              &f->err);
+    assert_contains(answer.at, "\"number\":2");
+    buf_release(&answer);
+    const char *now = fixture_decide(f, URGENT);
+    assert_contains(now, "{\"priority\":\"low\"");
+    assert_string_equal(member(now, "version"), f->versions[1].hex);
+
+    assert_ok(fixture_admin(f, "rollback",
+                            "{\"slm\":\"triage\",\"alias\":\"production\",\"why\":\"worse\"}",
+                            &answer),
+              &f->err);
+    buf_release(&answer);
+    assert_contains(fixture_decide(f, URGENT), "{\"priority\":\"high\"");
+
+    assert_ok(fixture_admin(f, "history", "{\"slm\":\"triage\",\"alias\":\"production\"}", &answer),
+              &f->err);
+    assert_contains(answer.at, "\"rollback\":true,\"principal\":\"os:");
+    assert_contains(answer.at, "\"why\":\"better\"");
+    buf_release(&answer);
+}
+
+static void a_rejected_version_is_not_promoted(void **state)
+{
+    struct service_fixture *f = *state;
+    struct buf answer;
+
+    enum rc rc = fixture_admin(f, "promote",
+                               "{\"slm\":\"triage\",\"ref\":\"@3\",\"alias\":\"production\","
+                               "\"why\":\"hope\"}",
+                               &answer);
+    assert_int_equal(rc, RC_STATE);
+    buf_release(&answer);
+    assert_contains(fixture_decide(f, URGENT), "{\"priority\":\"high\"");
+}
+
+static void a_replay_gives_the_same_bytes_with_every_kernel(void **state)
+{
+    struct service_fixture *f = *state;
+    char id[RECORD_ID_LEN + 1], arguments[128];
+    struct buf answer;
+
+    snprintf(id, sizeof(id), "%s", member(fixture_decide(f, URGENT), "id"));
+    f->now_ms += 3600 * 1000;
+    for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
+        snprintf(arguments, sizeof(arguments), "{\"id\":\"%s\",\"cpu\":\"%s\"}", id, cpu_name(cpu));
+        assert_ok(fixture_admin(f, "replay", arguments, &answer), &f->err);
+        assert_contains(answer.at, "{\"same\":true");
+        buf_release(&answer);
+    }
+}
+
+static void the_owner_is_answered_alike_with_and_without_the_service(void **state)
+{
+    static const struct {
+        const char *operation, *arguments;
+    } calls[] = {
+        { "list", "{}" },
+        { "show", "{\"slm\":\"triage\",\"ref\":\"production\"}" },
+        { "history", "{\"slm\":\"triage\",\"alias\":\"production\"}" },
+        { "principal_list", "{}" },
+        { "show", "{\"slm\":\"triage\",\"ref\":\"@9\"}" },
+        { "show", "{\"slm\":\"triage\"}" },
+        { "nonsense", "{}" },
+        { "promote", "{\"slm\":\"triage\",\"ref\":\"@3\",\"alias\":\"production\",\"why\":\"x\"}" },
+    };
+    struct service_fixture *f = *state;
+    struct buf answers[ARRAY_LEN(calls)], direct;
+    struct err errors[ARRAY_LEN(calls)];
+
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        f->err = (struct err){ 0 };
+        (void)!fixture_admin(f, calls[i].operation, calls[i].arguments, &answers[i]);
+        errors[i] = f->err;
+    }
+    fixture_stop(f);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        f->err = (struct err){ 0 };
+        (void)!fixture_admin(f, calls[i].operation, calls[i].arguments, &direct);
+        assert_int_equal(f->err.code, errors[i].code);
+        assert_string_equal(f->err.message, errors[i].message);
+        if (!f->err.code)
+            assert_string_equal(direct.at, answers[i].at);
+        buf_release(&direct);
+        buf_release(&answers[i]);
+    }
+}
+
+static void a_second_owner_is_told_that_the_files_are_in_use(void **state)
+{
+    struct service_fixture *f = *state;
+    struct team_service_config config = fixture_config(f);
+    struct team_service *second;
+
+    assert_int_equal(team_service_open(&config, &second, &f->err), RC_BUSY);
+}
+
+int main(void)
+{
+#define SERVICE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+    const struct CMUnitTest tests[] = {
+        SERVICE_TEST(a_decision_has_an_output_reasons_and_a_version),
+        SERVICE_TEST(a_decision_can_be_read_again),
+        SERVICE_TEST(what_is_not_there_and_what_is_not_ours_look_the_same),
+        SERVICE_TEST(every_problem_of_a_request_is_named),
+        SERVICE_TEST(keys_are_asked_for_before_anything_else),
+        SERVICE_TEST(a_key_does_what_its_scopes_say_until_it_is_revoked),
+        SERVICE_TEST(one_key_is_one_decision),
+        SERVICE_TEST(feedback_is_checked_against_the_output_and_exported_as_rows),
+        SERVICE_TEST(a_promotion_and_a_rollback_take_effect_at_once),
+        SERVICE_TEST(a_rejected_version_is_not_promoted),
+        SERVICE_TEST(a_replay_gives_the_same_bytes_with_every_kernel),
+        SERVICE_TEST(the_owner_is_answered_alike_with_and_without_the_service),
+        SERVICE_TEST(a_second_owner_is_told_that_the_files_are_in_use),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

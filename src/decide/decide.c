@@ -11,8 +11,7 @@ void decide_scope_add(struct decide_scope *scope, struct str name, struct feel_v
 
 struct feel_value decide_scope_context(const struct decide_scope *scope)
 {
-    return (struct feel_value){ .kind = FEEL_CONTEXT,
-                                .context = { .n = scope->n, .entries = scope->entries } };
+    return feel_context(scope->entries, scope->n);
 }
 
 enum rc decide_copy_reason(const struct buf *text, struct arena *arena,
@@ -193,8 +192,7 @@ static enum rc compute_facts(const struct decider *decider, struct row_state *ro
         }
         decide_scope_add(&row->scope, spec->facts[i].name.text, value);
     }
-    result->facts = (struct feel_value){ .kind = FEEL_CONTEXT,
-                                         .context = { .n = spec->n_facts, .entries = facts } };
+    result->facts = feel_context(facts, spec->n_facts);
     return RC_OK;
 }
 
@@ -301,8 +299,7 @@ static enum rc compute_derived(const struct decider *decider, struct row_state *
             return err_context(err, "derived field '%.*s'", STR_ARG(spec->derived[i].name.text));
         decide_scope_add(&row->scope, spec->derived[i].name.text, value);
     }
-    result->derived =
-        (struct feel_value){ .kind = FEEL_CONTEXT, .context = { spec->n_derived, derived } };
+    result->derived = feel_context(derived, spec->n_derived);
     return RC_OK;
 }
 

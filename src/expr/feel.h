@@ -78,8 +78,8 @@ struct feel_moment {
 
 struct feel_value {
     enum feel_kind kind; /* zeroed is null */
-    uint32_t weight;  /* values inside, shared ones as often as they occur; kept by feel_list() */
-    uint32_t nesting; /* of lists and contexts; and feel_context(), so that walks are bounded */
+    uint32_t weight;     /* values inside, shared ones as often as they occur */
+    uint32_t nesting;    /* of lists, contexts and ranges in one another */
     union {
         bool boolean;
         struct decimal number;
@@ -108,7 +108,8 @@ struct feel_entry {
 struct feel_value feel_boolean(bool b);
 struct feel_value feel_number(int64_t n);
 struct feel_value feel_string(struct str text); /* borrowed */
-/* Borrow items and entries. Keys must be unique. */
+/* The one way to make a list or a context: they count what is inside, which bounds every walk. Both
+ * borrow items and entries. Keys must be unique. */
 struct feel_value feel_list(const struct feel_value *items, size_t n);
 struct feel_value feel_context(const struct feel_entry *entries, size_t n);
 /* NULL when v is no context or has no such entry. */

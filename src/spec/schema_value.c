@@ -241,7 +241,7 @@ static enum rc array_value(const struct schema *schema, const struct json *v, st
         if (rc)
             return rc;
     }
-    *ret = (struct feel_value){ .kind = FEEL_LIST, .list = { v->n, items } };
+    *ret = feel_list(items, v->n);
     return RC_OK;
 }
 
@@ -262,7 +262,7 @@ static enum rc object_value(const struct schema *schema, const struct json *v, s
         if (rc)
             return rc;
     }
-    *ret = (struct feel_value){ .kind = FEEL_CONTEXT, .context = { n, entries } };
+    *ret = feel_context(entries, n);
     return RC_OK;
 }
 

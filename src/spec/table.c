@@ -37,8 +37,7 @@ static enum rc add_row(struct rows *rows, struct feel_entry *entries, uint32_t l
         rows->capacity = capacity;
     }
     rows->lines[rows->n] = line;
-    rows->items[rows->n++] =
-        (struct feel_value){ .kind = FEEL_CONTEXT, .context = { rows->table->n_columns, entries } };
+    rows->items[rows->n++] = feel_context(entries, rows->table->n_columns);
     return RC_OK;
 }
 
@@ -251,7 +250,7 @@ enum rc table_parse(const struct spec_table *table, struct str text, struct aren
         return err_context(err, "table '%.*s'", STR_ARG(table->name.text));
     *ret_table = (struct table){ .name = table->name.text,
                                  .digest = digest,
-                                 .rows = { .kind = FEEL_LIST, .list = { rows.n, rows.items } } };
+                                 .rows = feel_list(rows.items, rows.n) };
     return RC_OK;
 }
 

@@ -219,12 +219,15 @@ static enum rc check_and_analyse(struct analysis *a, struct expression *e, struc
     return rc ? rc : find_nulls(a, e, err);
 }
 
-/* Notes what leaves the expression (and a second one, of the same rule, or NULL) undetermined. */
+/* Notes what leaves the expression (and a second one, of the same rule, or NULL) undetermined. Not
+ * while there are errors: the types it rests on are then guesses. */
 static void note_undetermined(struct analysis *a, const struct expression *e,
                               const struct expression *also)
 {
     struct spec_reading *r = a->r;
 
+    if (r->problems->n_errors > 0)
+        return;
     if (e->may_be_null || (also && also->may_be_null))
         problem_add(r->problems, PROBLEM_NOTE, "undetermined", r->file, e->name->line,
                     e->name->column, "%s '%.*s' may be undetermined although every input is given",

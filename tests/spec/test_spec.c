@@ -292,13 +292,16 @@ static void mistakes_inside_expressions_have_their_place_in_the_file(void **stat
         { "rules:\n- {name: R1, must: open, when: totl > 1, text: x}\n",
           "s:16:32: error: rule 'R1': ", "totl" },
         { "derived:\n  d: now() + 1\n", "s:16:", "derived field 'd': " },
+        { "facts:\n  f: totl\nrules:\n- {name: R1, must: f, text: x}\n",
+          "s:16:6: error: fact 'f': unknown name 'totl'; did you mean 'total'? [expression]\n",
+          "" },
     };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_null(parse(f, with(f, cases[i].more)));
         if (strncmp(f->out.at, cases[i].place, strlen(cases[i].place)) != 0 ||
-            !strstr(f->out.at, cases[i].contains))
+            !strstr(f->out.at, cases[i].contains) || f->problems.n != 1)
             fail_msg("%s gave %s", cases[i].more, f->out.at);
     }
 }

@@ -70,8 +70,11 @@ static enum rc read_enum(struct spec_reading *r, const struct json *v, struct sc
 {
     if (!expect(r, v, JSON_ARRAY, "enum"))
         return RC_OK;
-    if (v->n == 0)
-        SPEC_WRONG(r, v, "range", "'enum' is empty, expected at least one value");
+    if (v->n == 0 || v->n > SCHEMA_LABELS_MAX) {
+        SPEC_WRONG(r, v, "range", "'enum' has %zu values, expected 1 to %d", v->n,
+                   SCHEMA_LABELS_MAX);
+        return RC_OK;
+    }
 
     struct str *labels = arena_array(r->arena, struct str, v->n);
     if (!labels)
@@ -203,6 +206,10 @@ static enum rc read_properties(struct spec_reading *r, const struct json *v, str
 {
     if (!expect(r, v, JSON_OBJECT, "properties"))
         return RC_OK;
+    if (v->n > SCHEMA_PROPERTIES_MAX) {
+        SPEC_WRONG(r, v, "limit", "%zu properties, at most %d", v->n, SCHEMA_PROPERTIES_MAX);
+        return RC_OK;
+    }
 
     struct schema_property *properties = arena_array(r->arena, struct schema_property, v->n);
     if (!properties)

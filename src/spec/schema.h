@@ -19,6 +19,8 @@ enum {
     SCHEMA_DEPTH_MAX = 16,
     SCHEMA_TEXT_MAX = 1 << 20, /* characters of a string without maxLength */
     SCHEMA_ITEMS_MAX = 10000,  /* of an array without maxItems */
+    SCHEMA_LABELS_MAX = 4096,  /* of an enum */
+    SCHEMA_PROPERTIES_MAX = 1000,
 };
 
 enum schema_type {

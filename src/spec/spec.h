@@ -25,6 +25,7 @@ enum {
     SPEC_JOINT_MAX = 65536, /* combinations of labels over all output fields */
     SPEC_NAME_MAX = 64,     /* bytes of a name */
     SPEC_FIELDS_MAX = 64,   /* output fields */
+    SPEC_LIST_MAX = 1000,   /* facts, rules, tables, columns, ...: of each */
 };
 
 /* A text of the file with its place; empty with line 0 when absent. */

@@ -112,16 +112,20 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
         if (property->schema.fallback)
             SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
                        STR_ARG(property->name));
-        enum rc rc = make_labels(r->arena, &fields[i], err);
-        if (rc)
-            return rc;
         /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
         n_joint *= n_joint <= SPEC_JOINT_MAX ? fields[i].n_labels : 1;
     }
-    if (n_joint > SPEC_JOINT_MAX)
+    if (n_joint > SPEC_JOINT_MAX) {
         SPEC_WRONG(r, &spec->output, "limit",
                    "the output fields have %zu or more combinations of values, at most %d", n_joint,
                    SPEC_JOINT_MAX);
+        return RC_OK;
+    }
+    for (size_t i = 0; i < n; i++) {
+        enum rc rc = make_labels(r->arena, &fields[i], err);
+        if (rc)
+            return rc;
+    }
     spec->fields = fields;
     spec->n_fields = n;
     spec->n_joint = n_joint;

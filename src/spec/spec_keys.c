@@ -46,6 +46,11 @@ static void store_list(char *at, size_t n, void *items)
 static bool expect(struct spec_reading *r, const struct spec_key *key, const struct json *v,
                    enum json_type type, const char *expected)
 {
+    if (v->type == type && v->n > SPEC_LIST_MAX) {
+        SPEC_WRONG(r, v, "limit", "'%s' has %zu entries, at most %d", key->name, v->n,
+                   SPEC_LIST_MAX);
+        return false;
+    }
     if (v->type == type)
         return true;
     SPEC_WRONG(r, v, "type", "'%s': found %s, expected %s", key->name, json_type_name(v->type),

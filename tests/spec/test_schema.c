@@ -86,7 +86,7 @@ static void broken_schemas_are_refused_with_their_place(void **state)
           "[unknown_key]\n" },
         { "{\"type\":\"string\",\"minimum\":3}",
           "s:1:18: error: 'minimum' does not apply to type string [unknown_key]\n" },
-        { "{\"enum\":[]}", "s:1:9: error: 'enum' is empty, expected at least one value [range]\n" },
+        { "{\"enum\":[]}", "s:1:9: error: 'enum' has 0 values, expected 1 to 4096 [range]\n" },
         { "{\"enum\":[\"a\",1,\"a\",\"\"]}",
           "s:1:14: error: value of 'enum': found number, expected text (quote it) [type]\n"
           "s:1:16: error: value 'a' of 'enum' appears twice [duplicate]\n"

@@ -331,6 +331,20 @@ static void what_an_absent_input_leaves_undetermined_is_noted(void **state)
     }
 }
 
+static void a_list_has_at_most_a_thousand_entries(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(buf_releasep) struct buf facts = { 0 };
+
+    buf_init(&facts, 1 << 20);
+    buf_append_text(&facts, "facts:\n");
+    for (int i = 0; i <= SPEC_LIST_MAX; i++)
+        buf_printf(&facts, "  f%d: '1'\n", i);
+    assert_null(parse(f, with(f, facts.at)));
+    assert_string_equal(f->out.at,
+                        "s:16:3: error: 'facts' has 1001 entries, at most 1000 [limit]\n");
+}
+
 static void joint_labels_count_through_all_combinations(void **state)
 {
     struct fixture *f = *state;
@@ -497,6 +511,7 @@ int main(void)
         SPEC_TEST(fields_that_are_wrong_are_refused_with_their_place),
         SPEC_TEST(mistakes_inside_expressions_have_their_place_in_the_file),
         SPEC_TEST(what_an_absent_input_leaves_undetermined_is_noted),
+        SPEC_TEST(a_list_has_at_most_a_thousand_entries),
         SPEC_TEST(joint_labels_count_through_all_combinations),
         SPEC_TEST(shown_values_stand_on_a_line_each_and_cannot_forge_one),
         SPEC_TEST(a_rendered_spec_reads_back_to_itself),

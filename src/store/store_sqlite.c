@@ -635,11 +635,8 @@ static enum rc check_identity(struct store *store, int64_t *ret_version, struct 
     return RC_OK;
 }
 
-static enum rc choose_journal(struct store *store, enum store_sync sync, struct err *err)
+static enum rc choose_journal(struct store *store, struct err *err)
 {
-    static const char *const set_sync[] = { "pragma synchronous = full",
-                                            "pragma synchronous = normal",
-                                            "pragma synchronous = off" };
     char mode[16];
 
     enum rc rc = query_text(store, "pragma journal_mode = wal", mode, sizeof(mode), err);
@@ -649,7 +646,7 @@ static enum rc choose_journal(struct store *store, enum store_sync sync, struct 
         return err_set(err, RC_UNSUPPORTED,
                        "'%.100s': no write-ahead log here, journal mode is '%s'", store->path,
                        mode);
-    return run(store, set_sync[sync], err);
+    return run(store, "pragma synchronous = full", err);
 }
 
 static enum rc check_integrity(struct store *store, struct err *err)
@@ -685,7 +682,7 @@ static enum rc migrate_one(struct store *store, size_t version, struct err *err)
     return rc ? err_context(err, "schema version %zu", version + 1) : RC_OK;
 }
 
-static enum rc open_file(struct store *store, enum store_sync sync, struct err *err)
+static enum rc open_file(struct store *store, struct err *err)
 {
     bool was_unclean =
         is_longer_than_0(store->path, "-wal") || is_longer_than_0(store->path, "-journal");
@@ -700,7 +697,7 @@ static enum rc open_file(struct store *store, enum store_sync sync, struct err *
     rc = check_identity(store, &version, err);
     if (rc)
         return rc;
-    rc = choose_journal(store, sync, err);
+    rc = choose_journal(store, err);
     if (rc)
         return rc;
     if (was_unclean) {
@@ -741,26 +738,20 @@ static enum rc new_store(const char *path, const struct store_schema *schema,
     return RC_OK;
 }
 
-enum rc store_open_sync(const char *path, const struct store_schema *schema, enum store_sync sync,
-                        struct store **ret_store, struct err *err)
+enum rc store_open(const char *path, const struct store_schema *schema, struct store **ret_store,
+                   struct err *err)
 {
     CLEANUP(store_closep) struct store *store = NULL;
 
     enum rc rc = new_store(path, schema, &store, err);
     if (rc)
         return rc;
-    rc = open_file(store, sync, err);
+    rc = open_file(store, err);
     if (rc)
         return rc;
 
     *ret_store = TAKE(store);
     return RC_OK;
-}
-
-enum rc store_open(const char *path, const struct store_schema *schema, struct store **ret_store,
-                   struct err *err)
-{
-    return store_open_sync(path, schema, STORE_SYNC_FULL, ret_store, err);
 }
 
 void store_close(struct store *store)

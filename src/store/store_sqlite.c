@@ -508,9 +508,9 @@ static enum rc run(struct store *store, const char *sql, struct err *err)
     return code ? fail(store, code, err) : RC_OK;
 }
 
-/* Runs a query of which the first column of the first row is wanted; the caller finalizes it. */
-static enum rc query_one(struct store *store, const char *sql, sqlite3_stmt **ret_statement,
-                         struct err *err)
+/* Runs a query of which the first row is wanted; the caller finalizes it by end_query(). */
+static enum rc begin_query(struct store *store, const char *sql, sqlite3_stmt **ret_statement,
+                           struct err *err)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
@@ -527,34 +527,43 @@ static enum rc query_one(struct store *store, const char *sql, sqlite3_stmt **re
     return rc;
 }
 
+/* To the end: a pragma gives its row before it commits what it changes. */
+static enum rc end_query(struct store *store, sqlite3_stmt *statement, struct err *err)
+{
+    int code = sqlite3_step(statement);
+    enum rc rc = code == SQLITE_ROW || code == SQLITE_DONE ? RC_OK : fail(store, code, err);
+
+    sqlite3_finalize(statement);
+    return rc;
+}
+
 /* At most `size` bytes with the NUL; what is longer is cut. */
 static enum rc query_text(struct store *store, const char *sql, char *ret_text, size_t size,
                           struct err *err)
 {
     sqlite3_stmt *statement;
-    enum rc rc = query_one(store, sql, &statement, err);
+    enum rc rc = begin_query(store, sql, &statement, err);
 
     if (rc)
         return rc;
     const char *text = (const char *)sqlite3_column_text(statement, 0);
-    if (text)
-        snprintf(ret_text, size, "%s", text);
-    else
-        rc = err_set(err, RC_NOMEM, "%s", sql);
-    sqlite3_finalize(statement);
-    return rc;
+    if (!text) {
+        sqlite3_finalize(statement);
+        return err_set(err, RC_NOMEM, "%s", sql);
+    }
+    snprintf(ret_text, size, "%s", text);
+    return end_query(store, statement, err);
 }
 
 static enum rc query_i64(struct store *store, const char *sql, int64_t *ret_value, struct err *err)
 {
     sqlite3_stmt *statement;
-    enum rc rc = query_one(store, sql, &statement, err);
+    enum rc rc = begin_query(store, sql, &statement, err);
 
     if (rc)
         return rc;
     *ret_value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return RC_OK;
+    return end_query(store, statement, err);
 }
 
 static bool is_longer_than_0(const char *path, const char *suffix)

@@ -52,6 +52,15 @@ static void *checked(void *block)
     return block;
 }
 
+/* Linked with --wrap: artifacts, which are plain files, are not fsynced either. */
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
 /* Images */
 
 static struct image *find_image(const char *path)
@@ -204,7 +213,14 @@ static void cut_image(const struct image *image, const char *dir, unsigned keep,
     free(text);
 }
 
-void power_cut(const char *dir, uint64_t seed)
+static bool is_in(const struct image *image, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(image->path, dir, len) == 0 && image->path[len] == '/';
+}
+
+void power_cut(const char *from, const char *to, uint64_t seed)
 {
     uint64_t random = seed * 2 + 1;
     /* Nothing more, everything, nearly everything, or a mixture. */
@@ -212,13 +228,15 @@ void power_cut(const char *dir, uint64_t seed)
     unsigned keep = chances[power_random(&random) % 5];
 
     for (struct image *image = images; image; image = image->next) {
+        if (!is_in(image, from))
+            continue;
         bool reverts = image->lost && power_random(&random) % 2;
         bool is_there = image->exists && (image->is_durable || power_random(&random) % 256 < keep);
 
         if (reverts)
-            write_image(dir, image->path, image->lost, image->lost_len);
+            write_image(to, image->path, image->lost, image->lost_len);
         else if (is_there)
-            cut_image(image, dir, keep, &random);
+            cut_image(image, to, keep, &random);
     }
 }
 

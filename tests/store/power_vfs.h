@@ -39,8 +39,9 @@ extern struct power_control power;
 void power_install(void); /* once; before anything else uses the database library */
 void power_reset(void);   /* forgets all images, counters and faults; no database is open */
 
-/* Writes what the disk might hold after a cut now into the folder. The same seed, the same cut. */
-void power_cut(const char *dir, uint64_t seed);
+/* Writes into the folder `to` what the disk might hold of the files of the folder `from` after a
+ * cut now. The same seed, the same cut. */
+void power_cut(const char *from, const char *to, uint64_t seed);
 
 /* The next number of a small generator: xorshift64*. *state is not 0. */
 uint64_t power_random(uint64_t *state);

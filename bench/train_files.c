@@ -140,12 +140,12 @@ static void answer(struct setup *s, const struct train_result *result,
     if (!out ||
         (result->weights &&
          bert_of_flat(&s->bert.layout, result->weights, &s->arena, &bert, &err)) ||
-        encoder_new(&bert, ENCODER_F32, &s->arena, &encoder, &err) ||
-        encoder_session_new(encoder, &kernels, s->pool, &s->arena, &session, &err))
+        encoder_new(&bert, ENCODER_F32, &kernels, &s->arena, &encoder, &err) ||
+        encoder_session_new(encoder, &kernels, pool_n_workers(s->pool), &s->arena, &session, &err))
         fail(&err);
     for (size_t r = 0; r < rows->n; r++)
         texts[r] = (struct encoder_text){ rows->at[r].tokens, rows->at[r].n_tokens };
-    encoder_run(session, texts, rows->n, vectors);
+    encoder_run(session, s->pool, texts, rows->n, vectors);
     for (size_t r = 0; r < rows->n; r++) {
         float best = 0.0f;
         size_t found = n_classes;

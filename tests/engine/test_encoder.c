@@ -90,8 +90,10 @@ static void close_fixture(struct fixture *f)
 static struct encoder *new_encoder(struct fixture *f, enum encoder_precision precision)
 {
     struct encoder *encoder;
+    struct kernels kernels;
 
-    if (encoder_new(&f->bert, precision, &f->arena, &encoder, &f->err))
+    kernels_init(&kernels, cpu_best());
+    if (encoder_new(&f->bert, precision, &kernels, &f->arena, &encoder, &f->err))
         fail_msg("%s", f->err.message);
     return encoder;
 }
@@ -289,11 +291,13 @@ static void weights_that_are_no_numbers_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) { /* reliability.md S20 */
         struct fixture f = { 0 };
         struct encoder *encoder;
+        struct kernels kernels;
 
+        kernels_init(&kernels, i % 2 ? CPU_SCALAR : cpu_best());
         arena_init(&f.arena, ARENA_BYTES);
         f.bert = tiny_bert_new(&f.arena);
         ((float *)bert_values(&f.bert, BERT_DOWN_WEIGHT, 1))[77] = odd[i];
-        assert_int_equal(encoder_new(&f.bert, ENCODER_INT8, &f.arena, &encoder, &f.err),
+        assert_int_equal(encoder_new(&f.bert, ENCODER_INT8, &kernels, &f.arena, &encoder, &f.err),
                          RC_CORRUPT);
         assert_string_equal(f.err.message, "tensor 'encoder.layer.1.output.dense.weight' or a "
                                            "neighbour has a value that is not finite");
@@ -317,7 +321,8 @@ static void every_failing_allocation_is_reported(void **state)
 
         arena_init(&arena, ARENA_BYTES);
         kernels_init(&kernels, CPU_SCALAR);
-        rc = encoder_new(&f.bert, nth % 2 ? ENCODER_INT8 : ENCODER_F32, &arena, &encoder, &f.err);
+        rc = encoder_new(&f.bert, nth % 2 ? ENCODER_INT8 : ENCODER_F32, &kernels, &arena, &encoder,
+                         &f.err);
         if (!rc)
             rc = encoder_session_new(encoder, &kernels, 1, &arena, &session, &f.err);
         assert_true(rc == RC_OK || rc == RC_NOMEM);

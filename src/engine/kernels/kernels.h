@@ -58,19 +58,22 @@ struct kernels_int8_weights {
  * max)). A block of zeros or of values below 1e-30 is all 0 with scale 0; one with an infinity or
  * NaN is all 0 with scale NaN, so that it shows in the result.
  *
- * @param rows  its n_rows and n_columns are set; the three arrays are written
- * @param x     in, (M, K) f32
+ * @param rows    out: the columns [first, first + n) of its arrays; n_rows, n_columns are set
+ * @param x       in, (M, n) f32
+ * @param first,n multiples of 32
  */
-typedef void kernels_quantise_fn(const struct kernels_int8_rows *rows, const float *x);
+typedef void kernels_quantise_fn(const struct kernels_int8_rows *rows, const float *x, size_t first,
+                                 size_t n);
 
 /**
  * y[m][n]: beginning with w.bias[n], for the blocks b in ascending order,
  * y = fma((float)dot_b, x.scales[m][b] * w.scales[b][n], y), dot_b the block's exact integer sum.
  *
- * @param y  out, (M, N) f32
+ * @param y       out, (M, n) f32: the outputs [first, first + n) of all N
+ * @param first,n multiples of 32
  */
 typedef void kernels_linear_int8_fn(float *y, const struct kernels_int8_rows *x,
-                                    const struct kernels_int8_weights *w);
+                                    const struct kernels_int8_weights *w, size_t first, size_t n);
 
 /**
  * y[m][n] = sum16 over k of x[m][k] * w[n][k], plus bias[n].

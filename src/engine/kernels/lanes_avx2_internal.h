@@ -109,17 +109,30 @@ static inline float lanes_highest(struct lanes a)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-static inline int32_t lanes_store_int8(int8_t *y, struct lanes a)
+static inline float lanes_highest_abs(struct lanes a, struct lanes b)
 {
-    __m256i low = _mm256_cvtps_epi32(a.low), high = _mm256_cvtps_epi32(a.high);
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
-    __m128i bytes =
-        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    __m256i eight = _mm256_add_epi32(low, high);
+    a = lanes_abs(a);
+    b = lanes_abs(b);
+    __m256i eight =
+        _mm256_max_epi32(_mm256_max_epi32(_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)),
+                         _mm256_max_epi32(_mm256_castps_si256(b.low), _mm256_castps_si256(b.high)));
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    __m128i two = _mm_max_epi32(four, _mm_unpackhi_epi64(four, four));
+
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(two, _mm_shuffle_epi32(two, 1))));
+}
+
+static inline int32_t lanes_store_int8(int8_t *y, struct lanes a, struct lanes b)
+{
+    __m256i first = _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high));
+    __m256i second = _mm256_packs_epi32(_mm256_cvtps_epi32(b.low), _mm256_cvtps_epi32(b.high));
+    __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second),
+                                                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    __m256i eight = _mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1));
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
     __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
 
-    _mm_storeu_si128((__m128i *)(void *)y, bytes);
+    _mm256_storeu_si256((__m256i *)(void *)y, bytes);
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
 }
 

@@ -101,12 +101,25 @@ static inline float lanes_highest(struct lanes a)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-static inline int32_t lanes_store_int8(int8_t *y, struct lanes a)
+static inline float lanes_highest_abs(struct lanes a, struct lanes b)
 {
-    __m512i whole = _mm512_cvtps_epi32(a.all);
+    __m512i all = _mm512_max_epi32(_mm512_castps_si512(_mm512_abs_ps(a.all)),
+                                   _mm512_castps_si512(_mm512_abs_ps(b.all)));
+    __m256i eight =
+        _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti32x8_epi32(all, 1));
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    __m128i two = _mm_max_epi32(four, _mm_unpackhi_epi64(four, four));
 
-    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(whole));
-    return _mm512_reduce_add_epi32(whole);
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(two, _mm_shuffle_epi32(two, 1))));
+}
+
+static inline int32_t lanes_store_int8(int8_t *y, struct lanes a, struct lanes b)
+{
+    __m512i first = _mm512_cvtps_epi32(a.all), second = _mm512_cvtps_epi32(b.all);
+
+    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(first));
+    _mm_storeu_si128((__m128i *)(void *)(y + 16), _mm512_cvtepi32_epi8(second));
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
 }
 
 #endif

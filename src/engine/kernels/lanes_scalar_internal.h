@@ -113,13 +113,29 @@ static inline float lanes_highest(struct lanes a)
     return a.at[0];
 }
 
-/* The 16 whole numbers in [-127, 127] as int8; returns their sum. */
-static inline int32_t lanes_store_int8(int8_t *y, struct lanes a)
+/* The largest |x| of both, compared as bits: an infinity, and above it a NaN, are never lost. */
+static inline float lanes_highest_abs(struct lanes a, struct lanes b)
+{
+    uint32_t highest = 0;
+    float y;
+
+    for (size_t i = 0; i < 32; i++) {
+        uint32_t bits;
+        memcpy(&bits, i < 16 ? &a.at[i] : &b.at[i - 16], sizeof(bits));
+        bits &= 0x7fffffff;
+        highest = bits > highest ? bits : highest;
+    }
+    memcpy(&y, &highest, sizeof(y));
+    return y;
+}
+
+/* The 32 whole numbers in [-127, 127] as int8; returns their sum. */
+static inline int32_t lanes_store_int8(int8_t *y, struct lanes a, struct lanes b)
 {
     int32_t sum = 0;
 
-    for (size_t i = 0; i < 16; i++) {
-        y[i] = (int8_t)a.at[i];
+    for (size_t i = 0; i < 32; i++) {
+        y[i] = (int8_t)(i < 16 ? a.at[i] : b.at[i - 16]);
         sum += y[i];
     }
     return sum;

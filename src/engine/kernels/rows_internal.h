@@ -11,7 +11,7 @@
 
 #include "base/macros.h"
 
-#include <stdbool.h>
+#include <float.h>
 
 enum { LANES = KERNELS_LANES, QUERIES = 4 /* at a time, sharing what is loaded of the keys */ };
 
@@ -61,28 +61,34 @@ static void gelu(float *x, size_t n)
         lanes_store(x + i, gelu_of(lanes_load(x + i)));
 }
 
-static void quantise(const struct kernels_int8_rows *rows, const float *x)
+static void quantise_block(int8_t *values, float *scale, int32_t *offset, const float *x)
 {
-    size_t n_blocks = rows->n_rows * rows->n_columns / KERNELS_BLOCK;
+    struct lanes first = lanes_load(x), second = lanes_load(x + LANES);
+    float highest = lanes_highest_abs(first, second);
 
-    ASSERT(rows->n_columns % KERNELS_BLOCK == 0);
-    for (size_t b = 0; b < n_blocks; b++) {
-        struct lanes first = lanes_load(x + b * KERNELS_BLOCK);
-        struct lanes second = lanes_load(x + b * KERNELS_BLOCK + LANES);
-        float highest = lanes_highest(lanes_max(lanes_abs(first), lanes_abs(second)));
-        /* 0 for numbers; a NaN wherever an infinity or NaN is, which lanes_max may lose */
-        float poison = lanes_sum(lanes_add(lanes_sub(first, first), lanes_sub(second, second)));
-        bool is_number = poison == 0.0f;
-        float scale = highest >= 1e-30f && is_number ? highest / 127.0f : 0.0f;
-        struct lanes inverse = lanes_set(scale > 0.0f ? 127.0f / highest : 0.0f);
+    if (highest >= 1e-30f && highest <= FLT_MAX) {
+        struct lanes inverse = lanes_set(127.0f / highest);
+        int32_t sum = lanes_store_int8(values, lanes_round(lanes_mul(first, inverse)),
+                                       lanes_round(lanes_mul(second, inverse)));
+        *scale = highest / 127.0f;
+        *offset = -128 * sum;
+    } else {
+        memset(values, 0, KERNELS_BLOCK);
+        *scale = highest < 1e-30f ? 0.0f : NAN;
+        *offset = 0;
+    }
+}
 
-        if (!is_number)
-            first = second = lanes_set(0.0f);
-        int8_t *values = rows->values + b * KERNELS_BLOCK;
-        int32_t sum = lanes_store_int8(values, lanes_round(lanes_mul(first, inverse)));
-        sum += lanes_store_int8(values + LANES, lanes_round(lanes_mul(second, inverse)));
-        rows->scales[b] = is_number ? scale : NAN;
-        rows->offsets[b] = -128 * sum;
+static void quantise(const struct kernels_int8_rows *rows, const float *x, size_t first, size_t n)
+{
+    ASSERT(rows->n_columns % KERNELS_BLOCK == 0 && first + n <= rows->n_columns);
+    ASSERT(first % KERNELS_BLOCK == 0 && n % KERNELS_BLOCK == 0);
+    for (size_t m = 0; m < rows->n_rows; m++) {
+        for (size_t k = 0; k < n; k += KERNELS_BLOCK, x += KERNELS_BLOCK) {
+            size_t at = m * rows->n_columns + first + k, block = at / KERNELS_BLOCK;
+
+            quantise_block(rows->values + at, rows->scales + block, rows->offsets + block, x);
+        }
     }
 }
 
@@ -212,6 +218,17 @@ static inline void attend(float *y, const float *qkv, size_t first, size_t n_que
                head_width);
 }
 
+static inline void transpose_keys(float *keys, const float *rows, size_t stride, size_t n_tokens,
+                                  size_t n_padded, size_t head_width)
+{
+    for (size_t j = 0; j < n_tokens; j++)
+        for (size_t d = 0; d < head_width; d++)
+            keys[d * n_padded + j] = rows[j * stride + d];
+    for (size_t d = 0; d < head_width; d++)
+        for (size_t j = n_tokens; j < n_padded; j++)
+            keys[d * n_padded + j] = 0.0f;
+}
+
 static void attention(float *y, const float *qkv, size_t n_tokens, size_t n_heads,
                       size_t head_width, float *scratch)
 {
@@ -223,9 +240,7 @@ static void attention(float *y, const float *qkv, size_t n_tokens, size_t n_head
     for (size_t h = 0; h < n_heads; h++, y += head_width, qkv += head_width) {
         size_t i = 0;
 
-        for (size_t d = 0; d < head_width; d++)
-            for (size_t j = 0; j < n_padded; j++)
-                keys[d * n_padded + j] = j < n_tokens ? qkv[j * 3 * width + width + d] : 0.0f;
+        transpose_keys(keys, qkv + width, 3 * width, n_tokens, n_padded, head_width);
         for (; i + QUERIES <= n_tokens; i += QUERIES) /* constant, so that it is unrolled */
             attend(y, qkv, i, QUERIES, n_tokens, width, head_width, keys, scores);
         for (; i < n_tokens; i++)

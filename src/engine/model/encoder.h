@@ -44,14 +44,16 @@ struct encoder_text {
 /**
  * Packs the layers' weights.
  *
- * @param bert  borrowed: embeddings and normalisation are read from it by every run
+ * @param bert     borrowed: embeddings and normalisation are read from it by every run
+ * @param kernels  for rounding; borrowed for the call. Every row packs the same bytes
  *
  * @return RC_OK
  *         RC_CORRUPT  a weight is not a finite number
  *         RC_LIMIT, RC_NOMEM
  */
 MUST_CHECK enum rc encoder_new(const struct bert *bert, enum encoder_precision precision,
-                               struct arena *arena, struct encoder **ret_encoder, struct err *err);
+                               const struct kernels *kernels, struct arena *arena,
+                               struct encoder **ret_encoder, struct err *err);
 
 size_t encoder_width(const struct encoder *encoder); /* C: values of a vector */
 size_t encoder_positions(const struct encoder *encoder);

@@ -16,6 +16,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -100,6 +101,14 @@ class World:
         process.log = log.name
         self.processes.append(process)
         return process
+
+    def wait_for_port(self, process):
+        """Until the line "team T: http://HOST:PORT" is there; sets process.port."""
+        def has_line():
+            found = re.search(r"^team \S+: http://\S+:(\d+)$", open(process.log).read(), re.M)
+            process.port = int(found.group(1)) if found else None
+            return found
+        wait_until("the service says its port", has_line, process)
 
     def stop(self, process, sign=signal.SIGTERM):
         if process.poll() is None:

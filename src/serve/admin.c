@@ -373,6 +373,65 @@ static enum rc run_replay(struct call *c, struct err *err)
     return RC_OK;
 }
 
+/* The output must be one that the version which decided could have given. */
+static enum rc check_output(struct call *c, const struct decision *decision,
+                            const struct json *output, struct err *err)
+{
+    CLEANUP(version_closep) struct version *version = NULL;
+    struct problems problems;
+
+    problem_init(&problems, c->arena);
+    enum rc rc = version_open(&c->team->sources, &decision->version, &version, err);
+    if (!rc)
+        rc = schema_validate(&version_spec(version)->output, output, "output", &problems, err);
+    if (!rc && problems.n_errors)
+        return err_set(err, RC_INVALID, "output: %.200s", problems.items[0].message);
+    return rc;
+}
+
+static enum rc read_feedback(struct call *c, struct feedback *feedback, struct buf *output,
+                             struct err *err)
+{
+    const struct json *verdict = c->values[2];
+
+    if ((c->values[1] != NULL) == (verdict != NULL))
+        return err_set(err, RC_INVALID, "expected one of output and verdict");
+    if (verdict && !str_is(verdict->text, "right") && !str_is(verdict->text, "wrong"))
+        return err_set(err, RC_INVALID, "verdict: expected 'right' or 'wrong'");
+    feedback->kind = verdict ? FEEDBACK_VERDICT : FEEDBACK_OUTPUT;
+    feedback->is_right = verdict && str_is(verdict->text, "right");
+    feedback->comment = c->values[3] ? text_of(c, 3) : NULL;
+    feedback->principal = c->principal;
+    if (c->values[1])
+        json_append(output, c->values[1]);
+    feedback->output = buf_str(output);
+    enum rc rc = buf_rc(output, "output", err);
+    return rc ? rc : sha256_of(output->at, output->len, &feedback->request, err);
+}
+
+static enum rc run_feedback_add(struct call *c, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf output = { 0 };
+    struct feedback feedback = { 0 };
+    struct decision decision;
+
+    buf_init(&output, FEEDBACK_OUTPUT_MAX);
+    enum rc rc = decision_find(c->team->record, text_of(c, 0), c->arena, &decision, err);
+    if (!rc)
+        rc = read_feedback(c, &feedback, &output, err);
+    if (!rc && c->values[1])
+        rc = check_output(c, &decision, c->values[1], err);
+    if (rc)
+        return rc;
+    snprintf(feedback.decision_id, sizeof(feedback.decision_id), "%s", decision.id);
+    rc = feedback_add(c->team->record, &feedback, err);
+    if (rc)
+        return rc;
+    put_text(c, "id", feedback.id);
+    put_text(c, "decision_id", feedback.decision_id);
+    return RC_OK;
+}
+
 static enum rc take_row(void *out, struct str json, struct err *err)
 {
     buf_append_str(out, json);
@@ -513,6 +572,8 @@ static const struct operation operations[] = {
     { "history", run_history, { TEXT("slm"), TEXT("alias") }, false, false },
     { "decision", run_decision, { TEXT("id") }, false, false },
     { "replay", run_replay, { TEXT("id"), OPTIONAL("cpu") }, false, false },
+    { "feedback_add", run_feedback_add,
+      { TEXT("id"), { "output", JSON_OBJECT, false }, OPTIONAL("verdict"), OPTIONAL("comment") }, false, false },
     { "feedback_export", run_feedback_export, { TEXT("slm"), TEXT("path") }, false, false },
     { "principal_create", run_principal_create,
       { TEXT("name"), { "scopes", JSON_ARRAY, true }, { "expires_ms", JSON_NUMBER, false } }, false, false },

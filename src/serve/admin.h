@@ -11,6 +11,7 @@
  *   history            slm, alias                                 changes[]
  *   decision           id                                         the decision as stored
  *   replay             id, cpu?                                   same, stored{}, replayed{}
+ *   feedback_add       id, output? or verdict?, comment?          id, decision_id
  *   feedback_export    slm, path                                  rows, without_output
  *   principal_create   name, scopes[], expires_ms?                key (shown once)
  *   principal_revoke   key_id                                     revoked

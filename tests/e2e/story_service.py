@@ -170,14 +170,16 @@ def feedback_becomes_rows_of_a_dataset(world):
     right = decide(service, key, "where is my parcel").json()["id"]
     wrong = decide(service, key, "thanks for the help").json()["id"]
     head = {"authorization": f"Bearer {key}"}
-    assert request(service.port, "POST", f"/v1/decisions/{right}/feedback", {"verdict": "right"}, head).status == 200
+    assert request(service.port, "POST", f"/v1/decisions/{right}/feedback", {"verdict": "right"}, head).status == 201
     ws.shoal("feedback", "add", wrong, "--output", '{"issue":"billing","urgent":true}', "--comment=see the invoice")
     for _ in range(2):  # with the service, then without
         ws.shoal("feedback", "export", "support/triage", "out.jsonl")
         rows = {r["id"]: r for r in map(json.loads, (ws.folder / "out.jsonl").read_text().splitlines())}
         assert rows[right]["output"]["issue"] == "delivery" and rows[wrong]["output"]["issue"] == "billing", rows
         world.stop(service)
-    ws.shoal("feedback", "add", wrong, "--right", status=0)
+    wrong_label = ws.shoal("feedback", "add", wrong, '--output={"issue":"weather","urgent":true}', status=1)
+    assert "issue" in wrong_label.err, wrong_label.err
+    assert ws.shoal("feedback", "add", wrong, "--right", "--wrong", status=2)
 
 
 @story

@@ -3,7 +3,7 @@
  *
  * Reads the compiled tables of the IANA time zone database (TZif, RFC 8536) below
  * /usr/share/zoneinfo: the 64-bit block of versions 2 to 4, whose counts stand in the second
- * header:
+ * header, and the rule behind it for the time after the last transition:
  *
  *   offset size  content
  *        0    4  "TZif"
@@ -11,24 +11,22 @@
  *       20    4  isutcnt          28    4  leapcnt          36    4  typecnt
  *       24    4  isstdcnt         32    4  timecnt          40    4  charcnt
  *       44       time_t transition[timecnt], u8 type[timecnt], {i32 offset, u8 dst, u8
- * name}[typecnt]
- *
- * The tables end in 2037. Later years use the year of 2010..2037 that has the same weekdays and
- * leap day, which is what the rules of all zones depend on; so a zone whose table ends earlier
- * although it still changes its clock (tables built "slim") is not supported.
+ * name}[typecnt], names, leap seconds, indicators end       "\nCET-1CEST,M3.5.0,M10.5.0/3\n", the
+ * value of a POSIX TZ variable
  */
 #include "base/fs.h"
 #include "expr/feel_internal.h"
 
 #include <stdio.h>
 
-enum { HEADER_BYTES = 44, ZONE_ID_MAX = 64, TYPE_BYTES = 6, LAST_YEAR = 2037, YEAR_BYTES = 28 };
+enum { HEADER_BYTES = 44, ZONE_ID_MAX = 64, TYPE_BYTES = 6 };
 
 struct table {
     size_t n_times, n_types;
     const uint8_t *times;   /* (n_times,) i64 big-endian, ascending, UTC */
     const uint8_t *indices; /* (n_times,) */
     const uint8_t *types;   /* (n_types, 6) */
+    struct str rule;        /* without its line ends; may be empty */
 };
 
 static uint64_t big_endian(const uint8_t *at, size_t n)
@@ -55,6 +53,15 @@ static bool block_bytes(const uint8_t *header, size_t time_bytes, size_t *ret)
     return true;
 }
 
+/* What stands between the two line ends of the footer. */
+static struct str rule_of(struct str footer)
+{
+    if (footer.len < 2 || footer.at[0] != '\n')
+        return STR("");
+    const char *end = memchr(footer.at + 1, '\n', footer.len - 1);
+    return end ? (struct str){ footer.at + 1, (size_t)(end - footer.at) - 1 } : STR("");
+}
+
 static bool open_table(const uint8_t *bytes, size_t len, struct table *ret)
 {
     size_t first, second;
@@ -73,10 +80,12 @@ static bool open_table(const uint8_t *bytes, size_t len, struct table *ret)
     ret->times = header + HEADER_BYTES;
     ret->indices = ret->times + 8 * ret->n_times;
     ret->types = ret->indices + ret->n_times;
+    ret->rule = rule_of((struct str){ (const char *)header + HEADER_BYTES + second,
+                                      len - 2 * HEADER_BYTES - first - second });
     return ret->n_types > 0;
 }
 
-static bool offset_at(const struct table *t, int64_t utc, int32_t *ret)
+static bool offset_in_table(const struct table *t, int64_t utc, int32_t *ret)
 {
     size_t low = 0, high = t->n_times; /* transitions before low are not after utc */
 
@@ -95,23 +104,134 @@ static bool offset_at(const struct table *t, int64_t utc, int32_t *ret)
     return *ret > -26 * 3600 && *ret < 26 * 3600;
 }
 
-/* The same moment of the year in a year the table covers. */
-static int64_t into_table(int64_t seconds)
+/* ---- the rule behind the table ---- */
+
+/* The week-th (5: last) weekday (0: Sunday) of a month, and seconds from its midnight. */
+struct change {
+    int64_t month, week, weekday, seconds;
+};
+
+struct rule {
+    int64_t standard_s, daylight_s; /* east of UTC */
+    bool has_daylight;
+    struct change starts, ends; /* of daylight saving time */
+};
+
+static bool take(struct str *text, char c)
 {
-    struct feel_moment m = feel_moment_of_unix(seconds, 0);
-    struct feel_moment new_year = { .year = m.year, .month = 1, .day = 1 };
+    if (text->len == 0 || text->at[0] != c)
+        return false;
+    text->at++;
+    text->len--;
+    return true;
+}
 
-    if (m.year <= LAST_YEAR)
-        return seconds;
-    for (int32_t year = LAST_YEAR; year > LAST_YEAR - YEAR_BYTES; year--) {
-        struct feel_moment other = { .year = year, .month = 1, .day = 1 };
+static bool take_number(struct str *text, int64_t max, int64_t *ret)
+{
+    size_t n = 0;
 
-        if (feel_weekday(&other) == feel_weekday(&new_year) &&
-            feel_days_in_month(year, 2) == feel_days_in_month(m.year, 2))
-            return seconds +
-                   86400 * (feel_days_from_date(year, 1, 1) - feel_days_from_date(m.year, 1, 1));
+    for (*ret = 0; n < text->len && text->at[n] >= '0' && text->at[n] <= '9'; n++) {
+        *ret = *ret * 10 + (text->at[n] - '0');
+        if (*ret > max)
+            return false;
     }
-    return seconds;
+    text->at += n;
+    text->len -= n;
+    return n > 0;
+}
+
+/* [+-]h[:m[:s]] in seconds */
+static bool take_clock(struct str *text, int64_t *ret)
+{
+    int64_t hours, minutes = 0, seconds = 0;
+    bool negative = take(text, '-');
+
+    if (!negative)
+        take(text, '+');
+    if (!take_number(text, 167, &hours) || (take(text, ':') && !take_number(text, 59, &minutes)) ||
+        (take(text, ':') && !take_number(text, 59, &seconds)))
+        return false;
+    *ret = hours * 3600 + minutes * 60 + seconds;
+    *ret = negative ? -*ret : *ret;
+    return true;
+}
+
+/* "CET" or "<+03>" */
+static bool take_name(struct str *text)
+{
+    bool quoted = take(text, '<');
+    size_t n = 0;
+
+    while (n < text->len && (quoted ? text->at[n] != '>'
+                                    : (text->at[n] | 0x20) >= 'a' && (text->at[n] | 0x20) <= 'z'))
+        n++;
+    text->at += n;
+    text->len -= n;
+    return n > 0 && (!quoted || take(text, '>'));
+}
+
+/* ",M3.5.0/2"; the other two forms of POSIX (Jn, n) are in no table of the database. */
+static bool take_change(struct str *text, struct change *ret)
+{
+    ret->seconds = 2 * 3600;
+    return take(text, ',') && take(text, 'M') && take_number(text, 12, &ret->month) &&
+           ret->month > 0 && take(text, '.') && take_number(text, 5, &ret->week) && ret->week > 0 &&
+           take(text, '.') && take_number(text, 6, &ret->weekday) &&
+           (!take(text, '/') || take_clock(text, &ret->seconds));
+}
+
+static bool parse_rule(struct str text, struct rule *ret)
+{
+    *ret = (struct rule){ 0 };
+    if (!take_name(&text) || !take_clock(&text, &ret->standard_s))
+        return false;
+    ret->standard_s = -ret->standard_s; /* POSIX counts west */
+    ret->daylight_s = ret->standard_s + 3600;
+    ret->has_daylight = text.len > 0;
+    if (!ret->has_daylight)
+        return true;
+    if (!take_name(&text))
+        return false;
+    if (text.len > 0 && text.at[0] != ',') {
+        if (!take_clock(&text, &ret->daylight_s))
+            return false;
+        ret->daylight_s = -ret->daylight_s;
+    }
+    return take_change(&text, &ret->starts) && take_change(&text, &ret->ends) && text.len == 0;
+}
+
+/* When the change happens in a year, on the local clock before it. */
+static int64_t local_seconds_of(const struct change *c, int32_t year)
+{
+    struct feel_moment first = { .year = year, .month = (uint8_t)c->month, .day = 1 };
+    int64_t day = (c->weekday - feel_weekday(&first) % 7 + 7) % 7 + (c->week - 1) * 7;
+
+    while (day >= feel_days_in_month(year, first.month))
+        day -= 7;
+    return (feel_days_from_date(year, first.month, 1) + day) * 86400 + c->seconds;
+}
+
+static int32_t offset_by_rule(const struct rule *rule, int64_t utc)
+{
+    int32_t year = feel_moment_of_unix(utc + rule->standard_s, 0).year;
+
+    if (!rule->has_daylight)
+        return (int32_t)rule->standard_s;
+    int64_t start = local_seconds_of(&rule->starts, year) - rule->standard_s;
+    int64_t end = local_seconds_of(&rule->ends, year) - rule->daylight_s;
+    bool daylight = start < end ? utc >= start && utc < end : !(utc >= end && utc < start);
+    return (int32_t)(daylight ? rule->daylight_s : rule->standard_s);
+}
+
+static bool offset_at(const struct table *t, int64_t utc, int32_t *ret)
+{
+    struct rule rule;
+    bool after = t->n_times == 0 || utc >= (int64_t)big_endian(t->times + 8 * (t->n_times - 1), 8);
+
+    if (!after || !parse_rule(t->rule, &rule))
+        return offset_in_table(t, utc, ret);
+    *ret = offset_by_rule(&rule, utc);
+    return true;
 }
 
 /* Of the two offsets around a local time the earlier one that gives it; in a gap, the earlier. */
@@ -156,7 +276,6 @@ bool feel_zone_offset(struct str id, int64_t seconds, enum feel_clock clock, int
         return false;
 
     bool ok = open_table(map.at, map.len, &table);
-    seconds = into_table(seconds);
     if (ok && clock == FEEL_CLOCK_UTC)
         ok = offset_at(&table, seconds, ret_offset_s);
     else if (ok)

@@ -49,7 +49,7 @@ static size_t dim_of(const struct bert_config *config, enum dim dim)
     case DIM_POSITIONS: return config->n_positions;
     case DIM_TYPES: return config->n_types;
     }
-    ASSERT(!"a dimension of the table");
+    assert_fail("a dimension of the table", __FILE__, __LINE__);
 }
 
 static enum rc read_size(const struct json *config, const char *key, size_t max, size_t *ret_size,

@@ -95,7 +95,7 @@ static double schedule(const struct train_options *options, size_t k, size_t n_s
     case TRAIN_SCHEDULE_LINEAR: return left;
     case TRAIN_SCHEDULE_COSINE: return 0.5 - 0.5 * cos(left * 3.14159265358979323846);
     }
-    ASSERT(!"a schedule");
+    assert_fail("a schedule", __FILE__, __LINE__);
 }
 
 /* Each field's mean is over the batch's rows that have its label. */

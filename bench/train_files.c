@@ -4,9 +4,9 @@
  *   train_files BASE TRAIN VAL TEST OUT [frozen|full|lora] [THREADS] [EPOCHS] [DROPOUT] [TOKENS]
  *
  * BASE is the folder of a base; the others are JSONL rows {"input": text, "output": label}. Writes
- * one predicted label per row of TEST to OUT, by the f32 encoder of serving, and prints {"method",
- * "kernels", "validation_macro_f1", "steps", "tokens", "seconds", "tokens_per_s"}; tokens_per_s is
- * of the steps alone.
+ * one predicted label per row of TEST to OUT, by the int8 encoder that serves, and prints
+ * {"method", "kernels", "validation_macro_f1", "steps", "tokens", "seconds", "tokens_per_s"};
+ * tokens_per_s is of the steps alone.
  */
 #include "base/fs.h"
 #include "base/json.h"
@@ -140,7 +140,7 @@ static void answer(struct setup *s, const struct train_result *result,
     if (!out ||
         (result->weights &&
          bert_of_flat(&s->bert.layout, result->weights, &s->arena, &bert, &err)) ||
-        encoder_new(&bert, ENCODER_F32, &kernels, &s->arena, &encoder, &err) ||
+        encoder_new(&bert, ENCODER_INT8, &kernels, &s->arena, &encoder, &err) ||
         encoder_session_new(encoder, &kernels, pool_n_workers(s->pool), &s->arena, &session, &err))
         fail(&err);
     for (size_t r = 0; r < rows->n; r++)

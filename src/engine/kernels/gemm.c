@@ -1,6 +1,7 @@
 #include "engine/kernels/gemm.h"
 
 #include "base/macros.h"
+#include "engine/kernels/cpu.h"
 #include "engine/kernels/gemm_internal.h"
 
 #include <string.h>
@@ -20,33 +21,25 @@ void gemm_scalar(const struct gemm *g)
 }
 
 /* Fastest first. */
-static const struct gemm_kernel rows[] = {
+static const struct {
+    struct gemm_kernel kernel;
+    enum cpu needs;
+} rows[] = {
 #ifdef SHOAL_ONEDNN
-    { "dnnl", gemm_dnnl },
+    { { "dnnl", gemm_dnnl }, CPU_SCALAR }, /* it asks the CPU itself */
 #endif
 #if defined(__x86_64__)
-    { "avx512", gemm_avx512 },
-    { "avx2", gemm_avx2 },
+    { { "avx512", gemm_avx512 }, CPU_AVX512 },
+    { { "avx2", gemm_avx2 }, CPU_AVX2 },
 #endif
-    { "scalar", gemm_scalar },
+    { { "scalar", gemm_scalar }, CPU_SCALAR },
 };
-
-static bool cpu_runs(const struct gemm_kernel *row)
-{
-#if defined(__x86_64__)
-    if (row->run == gemm_avx512)
-        return __builtin_cpu_supports("avx512f");
-    if (row->run == gemm_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    return true;
-}
 
 const struct gemm_kernel *gemm_kernel_named(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (strcmp(rows[i].name, name) == 0 && cpu_runs(&rows[i]))
-            return &rows[i];
+        if (strcmp(rows[i].kernel.name, name) == 0 && rows[i].needs <= cpu_best())
+            return &rows[i].kernel;
     return NULL;
 }
 
@@ -54,7 +47,7 @@ const struct gemm_kernel *gemm_kernel_best(void)
 {
     size_t i = 0;
 
-    while (!cpu_runs(&rows[i]))
+    while (rows[i].needs > cpu_best())
         i++;
-    return &rows[i];
+    return &rows[i].kernel;
 }

@@ -52,12 +52,12 @@ static enum rc layers_init(struct train_memory *memory, const struct bert_config
 
 /* Attention of the longest row: three (n, n) matrices in backward, one forward. */
 static enum rc squares_init(struct train_memory *memory, const struct bert_config *config,
-                            size_t n_workers, struct arena *arena, struct err *err)
+                            struct arena *arena, struct err *err)
 {
     size_t n = config->n_positions;
     enum rc rc = RC_OK;
 
-    for (size_t i = 0; i < n_workers && !rc; i++) {
+    for (size_t i = 0; i < memory->n_ranges && !rc; i++) {
         const struct area area = { &memory->square[i],
                                    3 * n * n + n * (config->width / config->n_heads) };
 
@@ -98,7 +98,7 @@ enum rc train_memory_init(const struct train_network *net, size_t tokens_max, si
     if (!rc && training)
         rc = allocate(backward, ARRAY_LEN(backward), arena, err);
     if (!rc)
-        rc = squares_init(&m, config, TRAIN_RANGES_MAX, arena, err);
+        rc = squares_init(&m, config, arena, err);
     if (rc)
         return rc;
 

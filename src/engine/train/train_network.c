@@ -249,7 +249,7 @@ double train_network_pass(const struct train_network *net, struct train_memory *
 
     ASSERT(batch->n_rows <= memory->rows_max && batch->n_tokens <= memory->tokens_max);
     ASSERT(!batch->labels || memory->grad);
-    ASSERT(pool_n_workers(pool) <= TRAIN_RANGES_MAX);
+    ASSERT(pool_n_workers(pool) <= memory->n_ranges); /* square[] is per worker */
     pool_run(pool, memory->n_ranges, run_range, &pass);
     for (size_t r = 0; r < batch->n_rows && batch->labels; r++)
         loss += memory->losses[r];

@@ -46,7 +46,7 @@ enum {
     TRAIN_NO_LABEL = -1,
     TRAIN_FIELDS_MAX = 64,
     TRAIN_CLASSES_MAX = 4096, /* of all fields together */
-    TRAIN_RANGES_MAX = 64,
+    TRAIN_RANGES_MAX = POOL_WORKERS_MAX,
 };
 
 #define TRAIN_FEATURE_SCALE 16.0f
@@ -104,7 +104,7 @@ struct train_memory {
 };
 
 /**
- * @param n_ranges  tasks of a pass, one per thread is best; [1, TRAIN_RANGES_MAX]
+ * @param n_ranges  tasks of a pass; [1, TRAIN_RANGES_MAX], at least the pool's workers
  * @param training  false: forward only, with the memory of one layer
  * @return RC_OK, RC_NOMEM, RC_LIMIT
  */

@@ -2,35 +2,27 @@
 #include "engine/train/train_ops.h"
 
 #include "base/macros.h"
+#include "engine/kernels/cpu.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-static bool cpu_runs(const struct train_ops *row)
-{
-#if defined(__x86_64__)
-    if (row == &train_ops_avx512)
-        return __builtin_cpu_supports("avx512f");
-    if (row == &train_ops_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    return row != NULL;
-}
-
 /* Fastest first. */
-static const struct train_ops *const rows[] = {
+static const struct {
+    const struct train_ops *ops;
+    enum cpu needs;
+} rows[] = {
 #if defined(__x86_64__)
-    &train_ops_avx512,
-    &train_ops_avx2,
+    { &train_ops_avx512, CPU_AVX512 },
+    { &train_ops_avx2, CPU_AVX2 },
 #endif
-    &train_ops_generic,
+    { &train_ops_generic, CPU_SCALAR },
 };
 
 const struct train_ops *train_ops_named(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (strcmp(rows[i]->name, name) == 0 && cpu_runs(rows[i]))
-            return rows[i];
+        if (strcmp(rows[i].ops->name, name) == 0 && rows[i].needs <= cpu_best())
+            return rows[i].ops;
     return NULL;
 }
 
@@ -38,9 +30,9 @@ const struct train_ops *train_ops_best(void)
 {
     size_t i = 0;
 
-    while (!cpu_runs(rows[i]))
+    while (rows[i].needs > cpu_best())
         i++;
-    return rows[i];
+    return rows[i].ops;
 }
 
 struct train_dropout train_dropout_of(float rate, uint32_t key)

@@ -158,7 +158,7 @@ static void the_pool_and_its_size_do_not_change_a_bit(void **state)
 
     tiny_network_init(&tiny);
     tiny.net.dropout = 0.1f;
-    struct train_memory memory = memory_of(&tiny, 2, true);
+    struct train_memory memory = memory_of(&tiny, 3, true);
     float *alone = mem_array(tiny.n_values, sizeof(float));
     assert_non_null(alone);
     double loss = pass_and_gradients(&tiny, &memory);

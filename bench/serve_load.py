@@ -55,8 +55,10 @@ async def client(args, inputs, numbers, answers, latencies, refused):
             status, answer = await read_answer(reader)
             if status not in (429, 503):
                 break
-            refused.append(status)
+            refused.append(status)  # closes the connection
+            writer.close()
             await asyncio.sleep(0.1)
+            reader, writer = await asyncio.open_connection(args.host, args.port)
         latencies.append(time.perf_counter() - started)
         if status != 200:
             sys.exit(f"request {number}: {status} {answer.decode(errors='replace')}")

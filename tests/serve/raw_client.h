@@ -65,6 +65,31 @@ static inline const char *hear_into(char *text, size_t size, int fd, const char 
     return text;
 }
 
+/* Reads exactly one answer, by its Content-Length, and leaves the connection open. */
+static inline void hear_answer(char *text, size_t size, int fd)
+{
+    size_t len = 0, want = size;
+
+    text[0] = '\0';
+    while (len < want) {
+        struct pollfd ready = { .fd = fd, .events = POLLIN };
+        const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length: ");
+        size_t body = 0;
+        if (end && length && sscanf(length, "Content-Length: %zu", &body) == 1)
+            want = (size_t)(end + 4 - text) + body;
+        if (len >= want)
+            return;
+        assert_true(want <= size - 1 || !end);
+        if (poll(&ready, 1, PATIENCE_MS) == 0)
+            fail_msg("silence after '%s'", text);
+        ssize_t n = recv(fd, text + len, (want < size ? want : size - 1) - len, 0);
+        if (n <= 0)
+            return;
+        len += (size_t)n;
+        text[len] = '\0';
+    }
+}
+
 /* The text is static. */
 static inline const char *hear(int fd, const char *until)
 {

@@ -51,6 +51,7 @@ struct service_fixture {
     int64_t now_ms;
     struct serve_team_config team;
     struct http_server_config http;
+    size_t n_threads;
     struct team_service *service;
     unsigned port;
     pthread_t thread;
@@ -148,6 +149,7 @@ static inline void fixture_make_workspace(struct service_fixture *f)
     f->now_ms = 1764000000000;
     f->http = http_server_config_default();
     f->http.drain_listen_ms = 0;
+    f->n_threads = 2;
     f->team = (struct serve_team_config){ .workspace = f->dir.path,
                                           .team = "support",
                                           .home = f->dir.path,
@@ -171,7 +173,7 @@ static inline struct team_service_config fixture_config(const struct service_fix
         .team = f->team,
         .http = f->http,
         .host = "127.0.0.1",
-        .n_threads = 2,
+        .n_threads = f->n_threads,
         .log = { .clock = f->team.clock, .level = LOG_LEVEL_ERROR, .fd = 2 },
     };
 }

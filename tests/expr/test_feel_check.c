@@ -196,6 +196,9 @@ static void an_absent_input_leaves_exactly_these_expressions_undetermined(void *
         { "count(lines[tax > 1]) = 0", "lines.tax", false },
         { "count(lines[tax > 1]) > 0", "lines", true },
         { "not(total > 3)", "total", true },
+        { "if id = null then note else id", "note", false },
+        { "if false and paid then total else 2", "total", false },
+        { "if true or paid then 2 else total", "total", false },
         { "note instance of string", "note", false },
     };
     (void)state;

@@ -81,6 +81,17 @@ static void expressions_have_their_values(void **state)
         { "7 in (? > 5 and ? < 9)", "true" },
         { "is(1, 1.0)", "true" },
         { "1 = 1.00", "true" },
+        { "number(\"1,5\", \",\", \",\")", "null" },
+        { "matches(\"\u00e9\", \"[\\P{IsBasicLatin}]\")", "true" },
+        { "matches(\"e\", \"[x\\P{IsBasicLatin}]\")", "false" },
+        { "matches(\"ex\", \"^[\\p{IsBasicLatin}]+$\")", "true" },
+        { "[1, 2][if item = 1 then true else 1]", "null" },
+        { "substring(\"abc\", -9)", "null" },
+        { "substring(\"abc\", -3)", "\"abc\"" },
+        { "date(\"123456789012345678901234567890-01-01\")", "null" },
+        { "[\"a\", 1] = [3, 2]", "false" },
+        { "replace(\"a\", \"a\", \"\\x\")", "null" },
+        { "replace(\"a\", \"a\", \"\\$1\")", "\"$1\"" },
         { "upper case(\"\\u00e4\\u00df\")", "\"\xc3\x84\xe1\xba\x9e\"" },
         { "replace(\"2026-01\", \"(\\d+)-(\\d+)\", \"$2/$1\")", "\"01/2026\"" },
         { "split(\"a, b,c\", \",\\s*\")", "[\"a\",\"b\",\"c\"]" },
@@ -126,6 +137,7 @@ static void a_zone_has_its_offset_in_its_table_and_beyond(void **state)
         { "@\"2050-01-01T00:00:00@Europe/Dublin\".time offset", "\"PT0S\"" },
         { "@\"2050-01-01T00:00:00@Asia/Kolkata\".time offset", "\"PT5H30M\"" },
         { "@\"2026-10-25T02:30:00@Europe/Berlin\".time offset", "\"PT2H\"" }, /* twice: the first */
+        { "@\"2026-03-29T12:00:00@Europe/Berlin\".time offset", "\"PT2H\"" },
         { "@\"2026-03-29T02:30:00@Europe/Berlin\".time offset", "\"PT1H\"" }, /* in no clock */
         { "time(\"10:00:00@Nowhere/City\")", "null" },
         { "time(\"10:00:00@../../etc/passwd\")", "null" },
@@ -229,6 +241,75 @@ static void every_limit_ends_an_evaluation(void **state)
         enum rc rc = evaluate(endless[i], &limits, &arena, &v, &diagnostics, &err);
         if (rc != RC_LIMIT)
             fail_msg("%s: %d", endless[i], rc);
+        arena_release(&arena);
+    }
+}
+
+static void a_string_is_never_longer_than_the_limit(void **state)
+{
+    static const struct {
+        const char *text;
+        enum rc rc;
+    } cases[] = {
+        { "\"12345\" + \"67890\"", RC_OK },
+        { "\"12345\" + \"678901\"", RC_LIMIT },
+        { "string join([\"12345\", \"67890\"], \"+\")", RC_LIMIT },
+        { "string([1, 2, 3, 4, 5])", RC_LIMIT },
+        { "replace(\"12345\", \"[0-9]\", \"abc\")", RC_LIMIT },
+    };
+    struct feel_limits limits = feel_limits_default();
+    (void)state;
+
+    limits.string_bytes = 10;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct feel_diagnostics diagnostics;
+        struct feel_value v;
+        struct arena arena;
+        struct err err;
+
+        arena_init(&arena, 1 << 20);
+        enum rc rc = evaluate(cases[i].text, &limits, &arena, &v, &diagnostics, &err);
+        if (rc != cases[i].rc)
+            fail_msg("%s: %d", cases[i].text, rc);
+        arena_release(&arena);
+    }
+}
+
+static void a_value_is_converted_to_the_type_declared_or_null(void **state)
+{
+    static const struct feel_type number = { .kind = FEEL_NUMBER };
+    static const struct {
+        const char *text;
+        struct feel_type type;
+        const char *json;
+    } cases[] = {
+        { "[5]", { .kind = FEEL_NUMBER }, "5" },
+        { "[5, 6]", { .kind = FEEL_NUMBER }, "null" },
+        { "5", { .kind = FEEL_LIST, .item = &number }, "[5]" },
+        { "\"a\"", { .kind = FEEL_LIST, .item = &number }, "null" },
+        { "[1, \"a\"]", { .kind = FEEL_LIST, .item = &number }, "null" },
+        { "@\"2026-01-02\"", { .kind = FEEL_DATE_TIME }, "\"2026-01-02T00:00:00Z\"" },
+        { "\"5\"", { .kind = FEEL_NUMBER }, "null" },
+        { "null", { .kind = FEEL_NUMBER }, "null" },
+        { "[1, 2]", { .kind = FEEL_ANY }, "[1,2]" },
+    };
+    struct feel_limits limits = feel_limits_default();
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_releasep) struct buf json = { 0 };
+        struct feel_diagnostics diagnostics;
+        struct feel_value v, converted;
+        struct arena arena;
+        struct err err;
+
+        arena_init(&arena, 1 << 20);
+        buf_init(&json, 1024);
+        assert_int_equal(evaluate(cases[i].text, &limits, &arena, &v, &diagnostics, &err), RC_OK);
+        assert_int_equal(feel_coerce(&v, &cases[i].type, &arena, &converted, &err), RC_OK);
+        feel_append_json(&json, &converted);
+        if (strcmp(json.at, cases[i].json) != 0)
+            fail_msg("%s: %s", cases[i].text, json.at);
         arena_release(&arena);
     }
 }
@@ -369,6 +450,8 @@ int main(void)
         cmocka_unit_test(logic_is_three_valued),
         cmocka_unit_test(a_null_has_its_reason_and_place),
         cmocka_unit_test(every_limit_ends_an_evaluation),
+        cmocka_unit_test(a_string_is_never_longer_than_the_limit),
+        cmocka_unit_test(a_value_is_converted_to_the_type_declared_or_null),
         cmocka_unit_test(what_is_not_built_is_an_error_of_its_own),
         cmocka_unit_test(unary_tests_are_booleans_over_the_tested_value),
         cmocka_unit_test(json_becomes_values_as_the_type_declares),

@@ -198,6 +198,11 @@ const struct digest *version_digest(const struct version *version)
     return &version->digest;
 }
 
+const struct adapter *version_adapter(const struct version *version)
+{
+    return predictor_adapter(version->predictor);
+}
+
 /* ---- calibration ---- */
 
 void version_append_calibration(struct buf *out, const struct spec *spec,

@@ -51,6 +51,8 @@ const struct decider *version_decider(const struct version *version);
 const struct spec *version_spec(const struct version *version);
 const struct manifest *version_manifest(const struct version *version);
 const struct digest *version_digest(const struct version *version);
+/* For training that goes on from its weights. */
+const struct adapter *version_adapter(const struct version *version);
 
 /* One entry per output field, in the spec's order, with the fields' names as keys. The writer's
  * numbers read back exactly. RC_CORRUPT: a field is missing or a number out of range. */

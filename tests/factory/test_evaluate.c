@@ -99,6 +99,8 @@ static void scores_are_those_of_scikit_learn(void **state)
                 number(json_find(golden.json, "accuracy")), 1e-12);
     assert_near(evaluate_score(&confusion, EVALUATE_MACRO_F1),
                 number(json_find(golden.json, "macro_f1")), 1e-12);
+    assert_near(evaluate_score(&confusion, EVALUATE_KAPPA), number(json_find(golden.json, "kappa")),
+                1e-12);
 }
 
 static void a_declined_row_counts_as_wrong(void **state)

@@ -58,7 +58,7 @@ json.dump({
     "confusion": sklearn.metrics.confusion_matrix(truth, a, labels=range(K)).tolist(),
     "precision": precision.tolist(), "recall": recall.tolist(), "f1": f1.tolist(), "support": support.tolist(),
     "accuracy": sklearn.metrics.accuracy_score(truth, a), "macro_f1": macro_f1(truth, a),
-    "ece": float(ece),
+    "kappa": sklearn.metrics.cohen_kappa_score(truth, a), "ece": float(ece),
     "temperature": float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=(-3, 3), method="bounded").x)),
     "macro_f1_interval": bootstrap((truth, a), macro_f1),
     "macro_f1_gain": macro_f1_gain(truth, a, b),

@@ -56,7 +56,7 @@ double evaluate_score(const struct evaluate_confusion *confusion, enum evaluate_
 {
     uint64_t n_rows = 0, n_right = 0;
     size_t n_present = 0;
-    double sum = 0.0;
+    double sum = 0.0, chance = 0.0;
 
     for (size_t i = 0; i < confusion->n_classes; i++) {
         struct evaluate_class c = evaluate_class_of(confusion, i);
@@ -65,10 +65,15 @@ double evaluate_score(const struct evaluate_confusion *confusion, enum evaluate_
         n_right += c.n_right;
         n_present += c.n_rows + c.n_answers > 0;
         sum += c.f1;
+        chance += (double)c.n_rows * (double)c.n_answers;
     }
+    double agreed = share(n_right, n_rows);
+
+    chance = n_rows ? chance / ((double)n_rows * (double)n_rows) : 1.0;
     switch (metric) {
-    case EVALUATE_ACCURACY: return share(n_right, n_rows);
+    case EVALUATE_ACCURACY: return agreed;
     case EVALUATE_MACRO_F1: return n_present ? sum / (double)n_present : 0.0;
+    case EVALUATE_KAPPA: return chance < 1.0 ? (agreed - chance) / (1.0 - chance) : 0.0;
     }
     return 0.0;
 }

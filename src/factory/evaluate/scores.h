@@ -26,7 +26,7 @@ struct evaluate_class {
     double precision, recall, f1;        /* 0 where there is nothing to divide by */
 };
 
-enum evaluate_metric { EVALUATE_ACCURACY, EVALUATE_MACRO_F1 };
+enum evaluate_metric { EVALUATE_ACCURACY, EVALUATE_MACRO_F1, EVALUATE_KAPPA };
 
 /* RC_LIMIT: more than EVALUATE_CLASSES_MAX classes; RC_NOMEM. */
 MUST_CHECK enum rc evaluate_confusion_init(size_t n_classes, struct arena *arena,
@@ -38,7 +38,9 @@ void evaluate_confusion_clear(struct evaluate_confusion *confusion);
 struct evaluate_class evaluate_class_of(const struct evaluate_confusion *confusion, size_t class);
 
 /* Accuracy: right / rows. Macro-F1: the mean of F1 over the classes that occur in the truth or in
- * the answers, as scikit-learn's f1_score(average="macro"). 0 of no rows. */
+ * the answers, as scikit-learn's f1_score(average="macro"). Kappa (Cohen 1960): the agreement
+ * beyond what chance gives to answers with these frequencies; 0 for whoever does not look at the
+ * input, be the answers constant or drawn. 0 of no rows. */
 double evaluate_score(const struct evaluate_confusion *confusion, enum evaluate_metric metric);
 
 #endif

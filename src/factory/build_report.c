@@ -1,0 +1,305 @@
+/*
+ * build_report.c - everything that was measured, as one JSON object:
+ *
+ *   {"format":"shoal-report/1","slm","build","candidate","accepted","reasons":[],
+ *    "dataset","card","rows":{"train","validation","test"},
+ *    "candidates":{"linear":{"adapter","eligible","mean_macro_f1","meets_gates","fields",...}},
+ *    "test":{"coverage","rule_violations","fields":{F:{scores,"classes":[],"confusion":[[]],
+ *            "reliability":[],"floors":{"majority":{...},...}}}},
+ *    "gates":[{"metric","field","met","value","text"}]}
+ *
+ * A confusion row is a true label, its columns the answers, the last one "no answer".
+ */
+#include "factory/build_internal.h"
+
+static void put(struct json_writer *w, const char *key, double value)
+{
+    json_key(w, key);
+    json_double(w, value);
+}
+
+static void put_count(struct json_writer *w, const char *key, size_t n)
+{
+    json_key(w, key);
+    json_i64(w, (int64_t)n);
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_key(w, key);
+    json_text(w, text);
+}
+
+static void put_interval(struct json_writer *w, const char *key, struct evaluate_interval interval)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    json_double(w, interval.low);
+    json_double(w, interval.high);
+    json_end_array(w);
+}
+
+enum rc build_append_scores(struct json_writer *w, const struct judge_rows *rows,
+                            const struct judged *judged, size_t field, struct arena *arena,
+                            struct err *err)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
+    struct evaluate_interval interval;
+    double accuracy = 0.0, f1 = 0.0, ece = 0.0;
+    enum rc rc = judge_metric(rows, judged, SPEC_ACCURACY, field, arena, &accuracy, err);
+    size_t n_right = 0;
+
+    if (rc == RC_OK)
+        rc = judge_metric(rows, judged, SPEC_MACRO_F1, field, arena, &f1, err);
+    if (rc == RC_OK)
+        rc = judge_metric(rows, judged, SPEC_ECE, field, arena, &ece, err);
+    if (rc == RC_OK)
+        rc = evaluate_bootstrap(&pair, EVALUATE_MACRO_F1, 1, arena, &interval, err);
+    if (rc)
+        return rc;
+    put(w, "macro_f1", f1);
+    put_interval(w, "macro_f1_interval", interval);
+    for (size_t i = 0; i < rows->n; i++)
+        n_right += pair.a[i] == pair.truth[i];
+    put(w, "accuracy", accuracy);
+    put_interval(w, "accuracy_interval", evaluate_wilson(n_right, rows->n));
+    put(w, "ece", ece);
+    n_right = judge_count_right(rows, judged, field);
+    put(w, "precision", judged->n_given ? (double)n_right / (double)judged->n_given : 0.0);
+    if (judged->n_given > 0)
+        put_interval(w, "precision_interval", evaluate_wilson(n_right, judged->n_given));
+    return RC_OK;
+}
+
+static enum rc append_classes(struct json_writer *w, const struct judge_rows *rows,
+                              const struct judged *judged, size_t field, struct arena *arena,
+                              struct err *err)
+{
+    const struct spec_field *f = &rows->spec->fields[field];
+    struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
+    struct evaluate_confusion confusion;
+    enum rc rc = evaluate_confusion_init(f->n_labels, arena, &confusion, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < rows->n; i++)
+        evaluate_confusion_add(&confusion, pair.truth[i], pair.a[i]);
+    json_key(w, "classes");
+    json_begin_array(w);
+    for (size_t k = 0; k < f->n_labels; k++) {
+        struct evaluate_class c = evaluate_class_of(&confusion, k);
+
+        json_begin_object(w);
+        json_key(w, "label");
+        json_string(w, f->labels[k].text);
+        put_count(w, "rows", c.n_rows);
+        put(w, "precision", c.precision);
+        put(w, "recall", c.recall);
+        put(w, "f1", c.f1);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_key(w, "confusion");
+    json_begin_array(w);
+    for (size_t truth = 0; truth < f->n_labels; truth++) {
+        json_begin_array(w);
+        for (size_t answer = 0; answer <= f->n_labels; answer++)
+            json_i64(w, (int64_t)confusion.counts[truth * (f->n_labels + 1) + answer]);
+        json_end_array(w);
+    }
+    json_end_array(w);
+    return RC_OK;
+}
+
+static enum rc append_reliability(struct json_writer *w, const struct judge_rows *rows,
+                                  const struct judged *judged, size_t field, struct arena *arena,
+                                  struct err *err)
+{
+    struct evaluate_bin bins[EVALUATE_BINS];
+    double ece = 0.0;
+    enum rc rc = judge_reliability(rows, judged, field, arena, bins, &ece, err);
+
+    if (rc)
+        return rc;
+    json_key(w, "reliability");
+    json_begin_array(w);
+    for (size_t i = 0; i < EVALUATE_BINS; i++) {
+        json_begin_object(w);
+        put_count(w, "rows", bins[i].n);
+        put(w, "confidence", bins[i].confidence);
+        put(w, "right", bins[i].n ? (double)bins[i].n_right / (double)bins[i].n : 0.0);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    return RC_OK;
+}
+
+/* One floor: its own scores, and how much better the version is, paired. */
+static enum rc append_floor(struct json_writer *w, const char *name, const struct judge_rows *rows,
+                            const struct judged *judged, const struct judged *floor, size_t field,
+                            struct arena *arena, struct err *err)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, floor, field);
+    struct evaluate_rows alone = judge_pair(rows, floor, NULL, field);
+    struct evaluate_interval interval;
+    struct evaluate_pair gain;
+    double f1 = 0.0, accuracy = 0.0;
+    enum rc rc = evaluate_compare(&pair, EVALUATE_MACRO_F1, 1, arena, &gain, err);
+
+    if (rc == RC_OK)
+        rc = evaluate_bootstrap(&alone, EVALUATE_MACRO_F1, 1, arena, &interval, err);
+    if (rc == RC_OK)
+        rc = judge_metric(rows, floor, SPEC_MACRO_F1, field, arena, &f1, err);
+    if (rc == RC_OK)
+        rc = judge_metric(rows, floor, SPEC_ACCURACY, field, arena, &accuracy, err);
+    if (rc)
+        return rc;
+    json_key(w, name);
+    json_begin_object(w);
+    put(w, "macro_f1", f1);
+    put_interval(w, "macro_f1_interval", interval);
+    put(w, "accuracy", accuracy);
+    put(w, "gain", gain.difference);
+    put_interval(w, "gain_interval", gain.interval);
+    put_count(w, "only_version_right", gain.n_only_a);
+    put_count(w, "only_floor_right", gain.n_only_b);
+    put(w, "mcnemar_p", gain.p_value);
+    json_end_object(w);
+    return RC_OK;
+}
+
+static enum rc append_floors(struct json_writer *w, const struct build_judgement *j, size_t field,
+                             struct arena *arena, struct err *err)
+{
+    const struct {
+        const char *name;
+        const struct judged *judged;
+    } floors[] = { { "majority", j->floors->majority },
+                   { "rules", j->floors->rules },
+                   { "linear", j->floors->linear },
+                   { "production", j->floors->production } };
+    enum rc rc = RC_OK;
+
+    json_key(w, "floors");
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_LEN(floors) && rc == RC_OK; i++)
+        if (floors[i].judged)
+            rc = append_floor(w, floors[i].name, j->rows, j->judged, floors[i].judged, field, arena,
+                              err);
+    json_end_object(w);
+    return rc;
+}
+
+static enum rc append_test(struct build *b, struct json_writer *w, const struct build_judgement *j,
+                           struct err *err)
+{
+    const struct build_candidate *chosen = &b->candidates[b->chosen];
+    enum rc rc = RC_OK;
+
+    json_key(w, "test");
+    json_begin_object(w);
+    put(w, "coverage", (double)j->judged->n_given / (double)j->rows->n);
+    put_interval(w, "coverage_interval", evaluate_wilson(j->judged->n_given, j->rows->n));
+    put_count(w, "rule_violations", j->judged->n_violations);
+    json_key(w, "fields");
+    json_begin_object(w);
+    for (size_t f = 0; f < b->spec->n_fields && rc == RC_OK; f++) {
+        json_key_str(w, b->spec->fields[f].name);
+        json_begin_object(w);
+        put(w, "temperature", chosen->calibration[f].temperature);
+        put(w, "threshold", chosen->calibration[f].threshold);
+        rc = build_append_scores(w, j->rows, j->judged, f, &b->arena, err);
+        if (rc == RC_OK)
+            rc = append_floors(w, j, f, &b->arena, err);
+        if (rc == RC_OK)
+            rc = append_classes(w, j->rows, j->judged, f, &b->arena, err);
+        if (rc == RC_OK)
+            rc = append_reliability(w, j->rows, j->judged, f, &b->arena, err);
+        json_end_object(w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    return rc;
+}
+
+static void append_candidates(struct build *b, struct json_writer *w)
+{
+    json_key(w, "candidates");
+    json_begin_object(w);
+    for (enum spec_candidate kind = SPEC_LINEAR; kind <= SPEC_BLEND; kind++) {
+        const struct build_candidate *c = &b->candidates[kind];
+
+        if (!c->trained)
+            continue;
+        json_key(w, candidate_name(kind));
+        json_begin_object(w);
+        put_text(w, "adapter", c->adapter.hex);
+        json_key(w, "eligible");
+        json_bool(w, c->eligible);
+        json_key(w, "validation");
+        json_value(w, c->validated);
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
+static void append_gates(struct json_writer *w, const struct gate_report *gates)
+{
+    json_key(w, "gates");
+    json_begin_array(w);
+    for (size_t i = 0; i < gates->n; i++) {
+        const struct gate_result *g = &gates->results[i];
+
+        json_begin_object(w);
+        put_text(w, "metric", g->metric);
+        json_key(w, "field");
+        json_string(w, g->field);
+        json_key(w, "met");
+        json_bool(w, g->met);
+        put(w, "value", g->value);
+        json_key(w, "text");
+        json_string(w, g->text);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void append_rows(struct build *b, struct json_writer *w)
+{
+    put_text(w, "dataset", b->dataset_digest.hex);
+    put_text(w, "card", b->card_digest.hex);
+    json_key(w, "rows");
+    json_begin_object(w);
+    put_count(w, "train", dataset_count(b->dataset, SPEC_SPLIT_TRAIN));
+    put_count(w, "validation", dataset_count(b->dataset, SPEC_SPLIT_VALIDATION));
+    put_count(w, "test", dataset_count(b->dataset, SPEC_SPLIT_TEST));
+    json_end_object(w);
+}
+
+enum rc build_report(struct build *b, const struct build_judgement *judgement, struct buf *out,
+                     struct err *err)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    put_text(&w, "format", "shoal-report/1");
+    put_text(&w, "slm", b->slm);
+    put_text(&w, "build", b->id.hex);
+    put_text(&w, "candidate", candidate_name(b->chosen));
+    json_key(&w, "accepted");
+    json_bool(&w, judgement->accepted);
+    json_key(&w, "reasons");
+    json_begin_array(&w);
+    for (size_t i = 0; i < judgement->n_reasons; i++)
+        json_text(&w, judgement->reasons[i]);
+    json_end_array(&w);
+    append_rows(b, &w);
+    append_candidates(b, &w);
+    enum rc rc = append_test(b, &w, judgement, err);
+    if (rc)
+        return rc;
+    append_gates(&w, judgement->gates);
+    json_end_object(&w);
+    return buf_rc(out, "report", err);
+}

@@ -1,0 +1,313 @@
+/* build_report_text.c - a report as a person reads it in a terminal. */
+#include "factory/build.h"
+
+#include "base/json.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum {
+    REPORT_ARENA_BYTES = 64 << 20,
+    NAME_WIDTH = 18,
+    BAR_WIDTH = 24,
+    CONFUSION_LABELS_MAX = 16, /* a wider matrix is shown as its worst confusions */
+    CONFUSIONS_SHOWN_MAX = 10,
+};
+
+static double number(const struct json *object, const char *key)
+{
+    const struct json *v = object ? json_find(object, key) : NULL;
+    double value = NAN;
+
+    if (v && !json_to_double(v, &value))
+        return NAN;
+    return value;
+}
+
+static struct str text(const struct json *object, const char *key)
+{
+    const struct json *v = object ? json_find(object, key) : NULL;
+
+    return v && v->type == JSON_STRING ? v->text : (struct str){ 0 };
+}
+
+static bool is_true(const struct json *object, const char *key)
+{
+    const struct json *v = json_find(object, key);
+
+    return v && v->boolean;
+}
+
+/* Padded to a width in characters, cut with a dot behind it. */
+static void append_name(struct buf *out, struct str name, size_t width)
+{
+    size_t n = 0;
+
+    for (const char *at = name.at, *end = name.at + name.len; at < end && n < width; n++) {
+        uint32_t c;
+        size_t len = utf8_decode(at, end, &c);
+
+        if (n + 1 == width && at + len < end)
+            buf_append_char(out, '.');
+        else
+            buf_append(out, at, len);
+        at += len;
+    }
+    for (; n < width; n++)
+        buf_append_char(out, ' ');
+}
+
+/* Eighths of a block, so that a bar of 24 characters shows steps of half a percent. */
+static void append_bar(struct buf *out, double share, size_t width)
+{
+    static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+    double clipped = share > 1.0 ? 1.0 : share > 0.0 ? share : 0.0; /* NaN: empty */
+    size_t filled = (size_t)(clipped * (double)width * 8.0 + 0.5);
+    size_t n = 0;
+
+    for (; n < filled / 8; n++)
+        buf_append_text(out, "█");
+    if (filled % 8 > 0) {
+        buf_append_text(out, eighths[filled % 8]);
+        n++;
+    }
+    for (; n < width; n++)
+        buf_append_char(out, ' ');
+}
+
+static void append_interval(struct buf *out, const struct json *object, const char *key,
+                            const char *fmt_sign)
+{
+    const struct json *v = object ? json_find(object, key) : NULL;
+    double low = NAN, high = NAN;
+    bool is_read = v && v->type == JSON_ARRAY && v->n == 2 && json_to_double(&v->items[0], &low) &&
+                   json_to_double(&v->items[1], &high);
+
+    if (!is_read)
+        buf_append_text(out, "                ");
+    else if (*fmt_sign)
+        buf_printf(out, "[%+.3f, %+.3f]", low, high);
+    else
+        buf_printf(out, "[%.3f, %.3f]", low, high);
+}
+
+static void append_score_line(struct buf *out, const char *name, const struct json *scores,
+                              bool is_floor)
+{
+    buf_append_text(out, "    ");
+    append_name(out, str_of(name), NAME_WIDTH);
+    buf_printf(out, "  %.3f ", number(scores, "macro_f1"));
+    append_interval(out, scores, "macro_f1_interval", "");
+    buf_printf(out, "   %.3f", number(scores, "accuracy"));
+    if (is_floor) {
+        buf_printf(out, "    %+.3f ", number(scores, "gain"));
+        append_interval(out, scores, "gain_interval", "+");
+        buf_printf(out, "  p=%.2g", number(scores, "mcnemar_p"));
+    }
+    buf_append_char(out, '\n');
+}
+
+static void append_scores(struct buf *out, const struct json *field)
+{
+    static const char *const floors[] = { "production", "linear", "rules", "majority" };
+    static const char *const names[] = { "production", "linear", "rules only", "majority" };
+    const struct json *all = json_find(field, "floors");
+
+    buf_append_text(out, "                        macro-F1  95 %            accuracy  gain over it"
+                         "  95 %, paired\n");
+    append_score_line(out, "this version", field, false);
+    for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
+        if (json_find(all, floors[i]))
+            append_score_line(out, names[i], json_find(all, floors[i]), true);
+    buf_printf(out,
+               "    calibration error %.3f, temperature %.2f, answers given from %.3f on: "
+               "precision %.3f ",
+               number(field, "ece"), number(field, "temperature"), number(field, "threshold"),
+               number(field, "precision"));
+    append_interval(out, field, "precision_interval", "");
+    buf_append_text(out, "\n\n");
+}
+
+static void append_classes(struct buf *out, const struct json *field)
+{
+    const struct json *classes = json_find(field, "classes");
+
+    buf_append_text(out, "    class               F1                              precision  recall"
+                         "   rows\n");
+    for (size_t k = 0; classes && k < classes->n; k++) {
+        const struct json *c = &classes->items[k];
+
+        buf_append_text(out, "    ");
+        append_name(out, text(c, "label"), NAME_WIDTH);
+        buf_append_text(out, "  ");
+        append_bar(out, number(c, "f1"), BAR_WIDTH);
+        buf_printf(out, " %.2f       %.2f    %.2f  %5.0f\n", number(c, "f1"),
+                   number(c, "precision"), number(c, "recall"), number(c, "rows"));
+    }
+    buf_append_char(out, '\n');
+}
+
+static int64_t count_at(const struct json *confusion, size_t truth, size_t answer)
+{
+    int64_t n = 0;
+
+    if (truth < confusion->n && answer < confusion->items[truth].n &&
+        json_to_i64(&confusion->items[truth].items[answer], &n))
+        return n;
+    return 0;
+}
+
+/* The k largest counts off the diagonal. */
+static void append_worst(struct buf *out, const struct json *classes, const struct json *confusion)
+{
+    int64_t below = INT64_MAX;
+    size_t n_shown = 0;
+
+    buf_append_text(out, "    most often taken for another\n");
+    while (n_shown < CONFUSIONS_SHOWN_MAX) {
+        int64_t highest = 0;
+
+        for (size_t t = 0; t < confusion->n; t++)
+            for (size_t a = 0; a < classes->n; a++)
+                if (a != t && count_at(confusion, t, a) < below &&
+                    count_at(confusion, t, a) > highest)
+                    highest = count_at(confusion, t, a);
+        if (highest == 0)
+            break;
+        for (size_t t = 0; t < confusion->n; t++)
+            for (size_t a = 0; a < classes->n; a++)
+                if (a != t && count_at(confusion, t, a) == highest &&
+                    n_shown++ < CONFUSIONS_SHOWN_MAX)
+                    buf_printf(out, "    %5d  %.*s -> %.*s\n", (int)highest,
+                               STR_ARG(text(&classes->items[t], "label")),
+                               STR_ARG(text(&classes->items[a], "label")));
+        below = highest;
+    }
+    buf_append_char(out, '\n');
+}
+
+static void append_confusion(struct buf *out, const struct json *field)
+{
+    const struct json *classes = json_find(field, "classes");
+    const struct json *confusion = json_find(field, "confusion");
+
+    if (!classes || !confusion || confusion->n != classes->n)
+        return;
+    if (classes->n > CONFUSION_LABELS_MAX) {
+        append_worst(out, classes, confusion);
+        return;
+    }
+    buf_append_text(out, "    truth \\ answer    ");
+    for (size_t a = 0; a < classes->n; a++) {
+        buf_append_char(out, ' ');
+        append_name(out, text(&classes->items[a], "label"), 6);
+    }
+    buf_append_text(out, "  none\n");
+    for (size_t t = 0; t < classes->n; t++) {
+        buf_append_text(out, "    ");
+        append_name(out, text(&classes->items[t], "label"), NAME_WIDTH);
+        for (size_t a = 0; a <= classes->n; a++) {
+            int64_t n = count_at(confusion, t, a);
+
+            if (n > 0)
+                buf_printf(out, " %6d", (int)n);
+            else
+                buf_append_text(out, "      ·");
+        }
+        buf_append_char(out, '\n');
+    }
+    buf_append_char(out, '\n');
+}
+
+static void append_reliability(struct buf *out, const struct json *field)
+{
+    const struct json *bins = json_find(field, "reliability");
+
+    buf_append_text(out, "    confidence   right                            rows\n");
+    for (size_t i = 0; bins && i < bins->n; i++) {
+        const struct json *bin = &bins->items[i];
+
+        if (!(number(bin, "rows") > 0.0))
+            continue;
+        buf_printf(out, "         %.2f    ", number(bin, "confidence"));
+        append_bar(out, number(bin, "right"), BAR_WIDTH);
+        buf_printf(out, " %.2f  %5.0f\n", number(bin, "right"), number(bin, "rows"));
+    }
+    buf_append_char(out, '\n');
+}
+
+static void append_candidates(struct buf *out, const struct json *report)
+{
+    const struct json *all = json_find(report, "candidates");
+    struct str chosen = text(report, "candidate");
+
+    buf_append_text(out, "candidates, on validation rows\n");
+    for (size_t i = 0; all && i < all->n; i++) {
+        const struct json *validation = json_find(&all->members[i].value, "validation");
+
+        if (!validation)
+            continue;
+        buf_append_text(out, str_equal(all->members[i].key, chosen) ? "  > " : "    ");
+        append_name(out, all->members[i].key, NAME_WIDTH);
+        buf_printf(out, "  mean macro-F1 %.3f  %s\n", number(validation, "mean_macro_f1"),
+                   is_true(validation, "meets_gates") ? "meets the gates" : "misses gates");
+    }
+    buf_append_char(out, '\n');
+}
+
+static void append_gates(struct buf *out, const struct json *report)
+{
+    const struct json *gates = json_find(report, "gates");
+
+    buf_append_text(out, "gates\n");
+    for (size_t i = 0; gates && i < gates->n; i++)
+        buf_printf(out, "  %s %.*s\n", is_true(&gates->items[i], "met") ? "✓" : "✗",
+                   STR_ARG(text(&gates->items[i], "text")));
+}
+
+static void append_head(struct buf *out, const struct json *report)
+{
+    const struct json *rows = json_find(report, "rows"), *test = json_find(report, "test");
+
+    buf_printf(out, "%.*s  %s  (%.*s)\n", STR_ARG(text(report, "slm")),
+               is_true(report, "accepted") ? "ACCEPTED" : "REJECTED",
+               STR_ARG(text(report, "candidate")));
+    buf_printf(out,
+               "%.0f training, %.0f validation, %.0f test rows; all scores below are of the "
+               "test rows\n",
+               number(rows, "train"), number(rows, "validation"), number(rows, "test"));
+    buf_printf(out, "answers given: %.1f %% ", 100.0 * number(test, "coverage"));
+    append_interval(out, test, "coverage_interval", "");
+    buf_printf(out, ", against a must-rule: %.0f\n\n", number(test, "rule_violations"));
+}
+
+enum rc build_append_report(struct buf *out, struct str report_json, struct err *err)
+{
+    struct arena arena;
+    struct json *report = NULL;
+    struct err why;
+
+    arena_init(&arena, REPORT_ARENA_BYTES);
+    enum rc rc = json_parse(report_json, JSON_DUPLICATES_REFUSED, &arena, &report, &why);
+    if (rc || !str_is(text(report, "format"), "shoal-report/1") || !json_find(report, "test")) {
+        arena_release(&arena);
+        return err_set(err, rc == RC_NOMEM ? rc : RC_CORRUPT, "this is no report");
+    }
+    const struct json *fields = json_find(json_find(report, "test"), "fields");
+
+    append_head(out, report);
+    append_candidates(out, report);
+    for (size_t f = 0; fields && f < fields->n; f++) {
+        const struct json *field = &fields->members[f].value;
+
+        buf_printf(out, "%.*s\n", STR_ARG(fields->members[f].key));
+        append_scores(out, field);
+        append_classes(out, field);
+        append_confusion(out, field);
+        append_reliability(out, field);
+    }
+    append_gates(out, report);
+    arena_release(&arena);
+    return buf_rc(out, "report", err);
+}

@@ -1,0 +1,435 @@
+/* build_stages.c - candidates: trained, judged on validation rows, one of them chosen. */
+#include "factory/build_internal.h"
+
+#include "base/failpoint.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* ---- training ---- */
+
+/* What the model will read of the rows of a split; rows it would not be asked about are left out.
+ */
+static enum rc read_texts(struct build *b, enum spec_split split, struct candidate_rows *ret_rows,
+                          struct err *err)
+{
+    struct decide_calibration calibration[SPEC_FIELDS_MAX];
+    struct decide_parts parts = { .spec = b->spec,
+                                  .tables = b->tables,
+                                  .calibration = calibration };
+    size_t n_fields = b->spec->n_fields, n = 0;
+    struct judge_rows rows;
+    struct decider *decider = NULL;
+
+    for (size_t f = 0; f < n_fields; f++)
+        calibration[f] = (struct decide_calibration){ 1.0, 0.0 };
+    enum rc rc = build_rows(b, split, &rows, err);
+    if (rc == RC_OK)
+        rc = decide_open(&parts, &b->arena, &decider, err);
+    if (rc)
+        return rc;
+
+    struct str *texts = arena_array(&b->arena, struct str, rows.n + 1);
+    size_t *kept = arena_array(&b->arena, size_t, rows.n + 1);
+    uint32_t *labels = arena_array(&b->arena, uint32_t, n_fields * rows.n + 1);
+    if (!texts || !kept || !labels)
+        return arena_fail(&b->arena, err, "texts");
+    for (size_t i = 0; i < rows.n; i++) {
+        struct err why;
+
+        rc = decide_shown(decider, &rows.rows[i], &b->arena, &texts[n], &why);
+        if (rc == RC_NOMEM) {
+            *err = why;
+            return rc;
+        }
+        if (rc == RC_OK)
+            kept[n++] = i;
+    }
+    for (size_t f = 0; f < n_fields; f++)
+        for (size_t i = 0; i < n; i++)
+            labels[f * n + i] = rows.truth[f * rows.n + kept[i]];
+    *ret_rows = (struct candidate_rows){ n, texts, labels };
+    return RC_OK;
+}
+
+static enum rc store_adapter(struct build *b, const struct buf *file, struct json_writer *result,
+                             struct err *err)
+{
+    struct digest digest;
+    enum rc rc = artifact_put(b->o->artifacts, file->at, file->len, &digest, err);
+
+    if (rc)
+        return rc;
+    FAILPOINT("build.adapter_stored");
+    json_key(result, "adapter");
+    json_text(result, digest.hex);
+    return RC_OK;
+}
+
+static struct build_candidate *better_encoder(struct build *b)
+{
+    struct build_candidate *frozen = &b->candidates[SPEC_FROZEN];
+    struct build_candidate *finetuned = &b->candidates[SPEC_FINETUNED];
+
+    if (!frozen->trained)
+        return finetuned;
+    return finetuned->trained && finetuned->mean_f1 > frozen->mean_f1 ? finetuned : frozen;
+}
+
+static struct str mapped(const struct build_candidate *c)
+{
+    return (struct str){ (const char *)c->adapter_map.at, c->adapter_map.len };
+}
+
+static enum rc make_adapter(struct build *b, enum spec_candidate kind, struct candidate_job *job,
+                            struct buf *file, struct err *err)
+{
+    switch (kind) {
+    case SPEC_LINEAR: return candidate_linear(job, file, err);
+    case SPEC_FROZEN: return candidate_frozen(job, file, err);
+    case SPEC_FINETUNED: return candidate_finetuned(job, file, err);
+    case SPEC_BLEND:
+        return candidate_blend(mapped(better_encoder(b)), mapped(&b->candidates[SPEC_LINEAR]), file,
+                               err);
+    }
+    return err_set(err, RC_INVALID, "unknown candidate");
+}
+
+/* Of the last version's report, when its rows and settings were the same. */
+static bool find_reusable(const struct build *b, enum spec_candidate kind,
+                          struct digest *ret_adapter)
+{
+    const struct json *all = b->last_report ? json_find(b->last_report, "candidates") : NULL;
+    const struct json *one = all ? json_find(all, candidate_name(kind)) : NULL;
+    struct err ignored;
+
+    return one && build_find_digest(one, "adapter", ret_adapter, &ignored) == RC_OK &&
+           artifact_exists(b->o->artifacts, ret_adapter);
+}
+
+static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_writer *result,
+                         struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf file = { .limit = CANDIDATE_ADAPTER_BYTES_MAX };
+    struct candidate_job job = { .spec = b->spec,
+                                 .base = b->base,
+                                 .checkpoint_path = b->checkpoint_path,
+                                 .pool = b->o->pool,
+                                 .clock = b->o->clock,
+                                 .progress = b->o->progress,
+                                 .progress_context = b->o->progress_context };
+    struct digest adapter;
+    char stage[32];
+    enum rc rc = RC_OK;
+
+    if (find_reusable(b, kind, &adapter)) {
+        json_key(result, "adapter");
+        json_text(result, adapter.hex);
+        json_key(result, "reused");
+        json_bool(result, true);
+        return RC_OK;
+    }
+    snprintf(stage, sizeof(stage), "train.%s", candidate_name(kind));
+    job.stage = stage;
+    if (!b->train_texts.texts)
+        rc = read_texts(b, SPEC_SPLIT_TRAIN, &b->train_texts, err);
+    if (rc == RC_OK && !b->valid_texts.texts)
+        rc = read_texts(b, SPEC_SPLIT_VALIDATION, &b->valid_texts, err);
+    job.train = b->train_texts;
+    job.valid = b->valid_texts;
+    if (b->production && b->comparable)
+        job.start = version_adapter(b->production);
+    if (rc == RC_OK)
+        rc = make_adapter(b, kind, &job, &file, err);
+    if (rc == RC_OK)
+        rc = store_adapter(b, &file, result, err);
+    return rc;
+}
+
+enum rc build_train(struct build *b, enum spec_candidate kind, struct err *err)
+{
+    struct build_candidate *c = &b->candidates[kind];
+    struct json *result = NULL;
+    char name[32];
+
+    snprintf(name, sizeof(name), "train.%s", candidate_name(kind));
+    enum rc rc = build_stage(b, name, kind, run_train, &result, err);
+    if (rc == RC_OK)
+        rc = build_find_digest(result, "adapter", &c->adapter, err);
+    if (rc == RC_OK)
+        rc = artifact_map(b->o->artifacts, &c->adapter, &c->adapter_map, err);
+    if (rc)
+        return rc;
+    c->trained = true;
+    return RC_OK;
+}
+
+/* ---- judging ---- */
+
+enum rc build_open_candidate(struct build *b, struct build_candidate *c, struct err *err)
+{
+    if (c->predictor)
+        return RC_OK;
+    return predictor_open(b->base, c->adapter_map.at, c->adapter_map.len, b->o->kernels,
+                          &c->predictor, err);
+}
+
+static enum rc judge_with(struct build *b, struct build_candidate *c,
+                          const struct decide_calibration *calibration,
+                          const struct judge_rows *rows, const struct judged *scores,
+                          struct judged **ret_judged, struct err *err)
+{
+    struct decide_parts parts = { b->spec, c->predictor, b->tables, calibration };
+    struct decider *decider = NULL;
+    enum rc rc = decide_open(&parts, &b->arena, &decider, err);
+
+    if (rc)
+        return rc;
+    return judge_run(decider, rows, scores, b->o->pool, &b->arena, ret_judged, err);
+}
+
+enum rc build_judge(struct build *b, struct build_candidate *c, const struct judge_rows *rows,
+                    const struct judged *scores, struct judged **ret_judged, struct err *err)
+{
+    enum rc rc = build_open_candidate(b, c, err);
+
+    return rc ? rc : judge_with(b, c, c->calibration, rows, scores, ret_judged, err);
+}
+
+/* Each field's labels as often as in training: what is known without looking at an input. */
+static enum rc find_priors(struct build *b, float **ret_scores, size_t *majority, struct err *err)
+{
+    const struct spec *spec = b->spec;
+    size_t n_labels = 0, first = 0;
+
+    for (size_t f = 0; f < spec->n_fields; f++)
+        n_labels += spec->fields[f].n_labels;
+    float *scores = arena_array(&b->arena, float, n_labels + 1);
+    if (!scores)
+        return arena_fail(&b->arena, err, "priors");
+    for (size_t f = 0; f < spec->n_fields; first += spec->fields[f++].n_labels) {
+        size_t k = spec->fields[f].n_labels;
+        size_t total = dataset_count(b->dataset, SPEC_SPLIT_TRAIN);
+
+        for (size_t i = 0; i < b->dataset->n_rows; i++)
+            if (b->dataset->rows[i].split == SPEC_SPLIT_TRAIN)
+                scores[first + b->dataset->rows[i].labels[f]] += 1.0f;
+        majority[f] = 0;
+        for (size_t label = 0; label < k; label++) {
+            if (scores[first + label] > scores[first + majority[f]])
+                majority[f] = label;
+        }
+        for (size_t label = 0; label < k; label++)
+            scores[first + label] = (float)log(((double)scores[first + label] + 0.5) /
+                                               ((double)total + 0.5 * (double)k));
+    }
+    *ret_scores = scores;
+    return RC_OK;
+}
+
+/* The rules choose among the labels by their frequency alone. */
+static enum rc judge_rules(struct build *b, const struct judge_rows *rows, const float *priors,
+                           struct judged **ret_judged, struct err *err)
+{
+    struct decide_calibration calibration[SPEC_FIELDS_MAX];
+    struct decide_parts parts = { b->spec, NULL, b->tables, calibration };
+    struct decider *decider = NULL;
+    struct judged *constant = NULL;
+
+    for (size_t f = 0; f < b->spec->n_fields; f++)
+        calibration[f] = (struct decide_calibration){ 1.0, 0.0 };
+    enum rc rc = judge_constant(rows, priors, &b->arena, &constant, err);
+    if (rc == RC_OK)
+        rc = decide_open(&parts, &b->arena, &decider, err);
+    if (rc == RC_OK)
+        rc = judge_run(decider, rows, constant, NULL, &b->arena, ret_judged, err);
+    return rc;
+}
+
+enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate_floors *ret_floors,
+                     struct err *err)
+{
+    struct judged *majority = NULL, *rules = NULL, *linear = NULL, *production = NULL;
+    size_t labels[SPEC_FIELDS_MAX];
+    float *priors = NULL;
+    enum rc rc = find_priors(b, &priors, labels, err);
+
+    if (rc == RC_OK)
+        rc = judge_constant(rows, priors, &b->arena, &majority, err);
+    if (rc)
+        return rc;
+    for (size_t f = 0; f < b->spec->n_fields; f++)
+        for (size_t i = 0; i < rows->n; i++)
+            majority->answers[f * rows->n + i] = (uint32_t)labels[f];
+    rc = judge_rules(b, rows, priors, &rules, err);
+    if (rc == RC_OK)
+        rc = build_judge(b, &b->candidates[SPEC_LINEAR], rows, NULL, &linear, err);
+    if (rc == RC_OK && b->production && b->comparable)
+        rc = judge_run(version_decider(b->production), rows, NULL, b->o->pool, &b->arena,
+                       &production, err);
+    if (rc)
+        return rc;
+    *ret_floors = (struct gate_floors){ majority, rules, linear, production };
+    return RC_OK;
+}
+
+/* ---- validation ---- */
+
+static enum rc append_validation(struct build *b, const struct build_candidate *c,
+                                 const struct judged *judged, const struct gate_report *gates,
+                                 struct json_writer *result, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf calibration = { .limit = MANIFEST_NUMBERS_MAX };
+    double mean_f1 = 0.0;
+    enum rc rc = judge_mean_f1(&b->valid, judged, &b->arena, &mean_f1, err);
+
+    if (rc)
+        return rc;
+    version_append_calibration(&calibration, b->spec, c->calibration);
+    rc = buf_rc(&calibration, "calibration", err);
+    if (rc)
+        return rc;
+    json_key(result, "calibration");
+    json_raw(result, buf_str(&calibration));
+    json_key(result, "mean_macro_f1");
+    json_double(result, mean_f1);
+    json_key(result, "meets_gates");
+    json_bool(result, gates->n_missed == 0);
+    json_key(result, "fields");
+    json_begin_object(result);
+    for (size_t f = 0; f < b->spec->n_fields && rc == RC_OK; f++) {
+        json_key_str(result, b->spec->fields[f].name);
+        json_begin_object(result);
+        rc = build_append_scores(result, &b->valid, judged, f, &b->arena, err);
+        json_key(result, "precision_is_guaranteed");
+        json_bool(result, c->reached[f]);
+        json_end_object(result);
+    }
+    json_end_object(result);
+    json_key(result, "missed");
+    json_begin_array(result);
+    for (size_t i = 0; i < gates->n; i++)
+        if (!gates->results[i].met)
+            json_string(result, gates->results[i].text);
+    json_end_array(result);
+    return rc;
+}
+
+static enum rc calibrate(struct build *b, struct build_candidate *c, struct judged **ret_judged,
+                         struct err *err)
+{
+    struct decide_calibration plain[SPEC_FIELDS_MAX];
+    struct decide_parts parts = { b->spec, c->predictor, b->tables, plain };
+    struct judged *scores = NULL;
+
+    for (size_t f = 0; f < b->spec->n_fields; f++)
+        plain[f] = (struct decide_calibration){ 1.0, 0.0 };
+    enum rc rc = judge_with(b, c, plain, &b->valid, NULL, &scores, err);
+    if (rc == RC_OK)
+        rc = judge_calibrate(&parts, &b->valid, scores, &b->arena, c->calibration, c->reached, err);
+    if (rc == RC_OK)
+        rc = judge_with(b, c, c->calibration, &b->valid, scores, ret_judged, err);
+    return rc;
+}
+
+static enum rc run_validate(struct build *b, enum spec_candidate kind, struct json_writer *result,
+                            struct err *err)
+{
+    struct build_candidate *c = &b->candidates[kind];
+    struct judged *judged = NULL;
+    struct gate_report gates;
+    enum rc rc = RC_OK;
+
+    if (!b->valid.rows)
+        rc = build_rows(b, SPEC_SPLIT_VALIDATION, &b->valid, err);
+    if (rc == RC_OK)
+        rc = build_open_candidate(b, c, err);
+    if (rc == RC_OK)
+        rc = calibrate(b, c, &judged, err);
+    if (rc == RC_OK && !b->valid_floors.linear)
+        rc = build_floors(b, &b->valid, &b->valid_floors, err);
+    if (rc == RC_OK)
+        rc = gate_check(&b->valid, judged, &b->valid_floors, (uint64_t)b->spec->training.seed,
+                        &b->arena, &gates, err);
+    return rc ? rc : append_validation(b, c, judged, &gates, result, err);
+}
+
+static enum rc read_validation(struct build *b, struct build_candidate *c,
+                               const struct json *result, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf text = { .limit = MANIFEST_NUMBERS_MAX };
+    const struct json *calibration = json_find(result, "calibration");
+    const struct json *mean = json_find(result, "mean_macro_f1");
+    const struct json *meets = json_find(result, "meets_gates");
+    struct decide_calibration *read;
+
+    if (!calibration || !mean || !json_to_double(mean, &c->mean_f1) || !meets)
+        return err_set(err, RC_CORRUPT, "the build's journal has no validation");
+    c->meets_gates = meets->boolean;
+    json_append(&text, calibration);
+    enum rc rc = buf_rc(&text, "calibration", err);
+    if (rc == RC_OK)
+        rc = version_parse_calibration(buf_str(&text), b->spec, &b->arena, &read, err);
+    if (rc)
+        return rc;
+    memcpy(c->calibration, read, b->spec->n_fields * sizeof(*read));
+    return RC_OK;
+}
+
+enum rc build_validate(struct build *b, enum spec_candidate kind, struct err *err)
+{
+    struct build_candidate *c = &b->candidates[kind];
+    char name[32];
+
+    snprintf(name, sizeof(name), "validate.%s", candidate_name(kind));
+    enum rc rc = build_stage(b, name, kind, run_validate, &c->validated, err);
+    if (rc)
+        return rc;
+    return read_validation(b, c, c->validated, err);
+}
+
+/* ---- choosing ---- */
+
+static enum rc run_choose(struct build *b, enum spec_candidate kind, struct json_writer *result,
+                          struct err *err)
+{
+    const struct build_candidate *best = NULL;
+
+    (void)kind;
+    for (size_t i = 0; i < BUILD_CANDIDATES; i++) { /* cheapest first */
+        const struct build_candidate *c = &b->candidates[i];
+
+        if (!c->trained || !c->eligible)
+            continue;
+        if (c->meets_gates) {
+            best = c;
+            break;
+        }
+        if (!best || c->mean_f1 > best->mean_f1)
+            best = c;
+    }
+    if (!best)
+        return err_set(err, RC_INVALID, "the spec names no candidate that can be made");
+    json_key(result, "candidate");
+    json_i64(result, best - b->candidates);
+    json_key(result, "meets_gates");
+    json_bool(result, best->meets_gates);
+    return RC_OK;
+}
+
+enum rc build_choose(struct build *b, struct err *err)
+{
+    struct json *result = NULL;
+    int64_t chosen = -1;
+    enum rc rc = build_stage(b, "choose", 0, run_choose, &result, err);
+
+    if (rc)
+        return rc;
+    const struct json *v = json_find(result, "candidate");
+    if (!v || !json_to_i64(v, &chosen) || chosen < 0 || chosen >= BUILD_CANDIDATES ||
+        !b->candidates[chosen].trained)
+        return err_set(err, RC_CORRUPT, "the build's journal has no choice");
+    b->chosen = (enum spec_candidate)chosen;
+    return RC_OK;
+}

@@ -1,0 +1,201 @@
+#include "factory/evaluate/gate.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* One gate on one field under way. */
+struct checking {
+    const struct judge_rows *rows;
+    const struct judged *judged;
+    const struct gate_floors *floors;
+    uint64_t seed;
+    struct arena *arena;
+    struct gate_report *report;
+    enum spec_metric metric;
+    enum evaluate_metric paired; /* what the resampling scores, where is_paired */
+    bool is_paired;
+    const char *name;
+    size_t field;
+    bool names_field;
+    double value;
+};
+
+static const char *metric_name(enum spec_metric metric)
+{
+    switch (metric) {
+    case SPEC_ACCURACY: return "accuracy";
+    case SPEC_MACRO_F1: return "macro_f1";
+    case SPEC_ECE: return "ece";
+    case SPEC_RULE_VIOLATIONS: return "rule_violations";
+    case SPEC_COVERAGE: return "coverage";
+    case SPEC_PRECISION: return "precision";
+    }
+    return "";
+}
+
+static bool is_of_a_field(enum spec_metric metric)
+{
+    return metric != SPEC_RULE_VIOLATIONS && metric != SPEC_COVERAGE;
+}
+
+static enum rc add_result(struct checking *c, bool met, struct err *err, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+static enum rc add_result(struct checking *c, bool met, struct err *err, const char *fmt, ...)
+{
+    char what[200], text[400];
+    struct str field = c->names_field ? c->rows->spec->fields[c->field].name : (struct str){ 0 };
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    snprintf(text, sizeof(text), "%s%s%.*s is %.4g, %s", c->name, field.len ? " of " : "",
+             STR_ARG(field), c->value, what);
+
+    char *kept = arena_strndup(c->arena, text, strlen(text));
+    if (!kept)
+        return arena_fail(c->arena, err, "gate");
+    c->report->results[c->report->n++] =
+        (struct gate_result){ c->name, field, met, c->value, str_of(kept) };
+    c->report->n_missed += !met;
+    return RC_OK;
+}
+
+/* How much better the answers are than those of `other`: the difference and its lower bound, which
+ * is the difference itself for metrics that have no paired test here. */
+static enum rc compare(struct checking *c, const struct judged *other, double *ret_gain,
+                       double *ret_low, struct err *err)
+{
+    if (c->is_paired) {
+        struct evaluate_rows rows = judge_pair(c->rows, c->judged, other, c->field);
+        struct evaluate_pair pair;
+        enum rc rc = evaluate_compare(&rows, c->paired, c->seed, c->arena, &pair, err);
+
+        if (rc)
+            return rc;
+        *ret_gain = pair.difference;
+        *ret_low = pair.interval.low;
+        return RC_OK;
+    }
+    double theirs = 0.0;
+    enum rc rc = judge_metric(c->rows, other, c->metric, c->field, c->arena, &theirs, err);
+    bool less_is_better = c->metric == SPEC_ECE || c->metric == SPEC_RULE_VIOLATIONS;
+
+    if (rc)
+        return rc;
+    *ret_gain = *ret_low = less_is_better ? theirs - c->value : c->value - theirs;
+    return RC_OK;
+}
+
+static enum rc check_above(struct checking *c, const struct judged *floor, const char *name,
+                           struct err *err)
+{
+    double gain = 0.0, low = 0.0;
+    enum rc rc = compare(c, floor, &gain, &low, err);
+
+    if (rc)
+        return rc;
+    return add_result(c, low > 0.0, err, "%+.4g against %s (lower bound %+.4g, above 0 asked)",
+                      gain, name, low);
+}
+
+static enum rc check_margin(struct checking *c, double margin, struct err *err)
+{
+    double gain = 0.0, low = 0.0;
+
+    if (!c->floors->production)
+        return RC_OK;
+    enum rc rc = compare(c, c->floors->production, &gain, &low, err);
+    if (rc)
+        return rc;
+    return add_result(c, low >= -margin, err,
+                      "%+.4g against production (lower bound %+.4g, at least %+.4g asked)", gain,
+                      low, -margin);
+}
+
+static enum rc check_field(struct checking *c, const struct spec_gate *gate, struct err *err)
+{
+    const struct gate_floors *f = c->floors;
+    enum rc rc = judge_metric(c->rows, c->judged, c->metric, c->field, c->arena, &c->value, err);
+
+    if (rc == RC_OK && gate->has_min)
+        rc = add_result(c, c->value >= gate->min, err, "at least %.4g asked", gate->min);
+    if (rc == RC_OK && gate->has_max)
+        rc = add_result(c, c->value <= gate->max, err, "at most %.4g asked", gate->max);
+    if (rc == RC_OK && gate->above == SPEC_FLOOR_MAJORITY)
+        rc = check_above(c, f->majority, "majority", err);
+    if (rc == RC_OK && gate->above == SPEC_FLOOR_RULES)
+        rc = check_above(c, f->rules, "rules only", err);
+    if (rc == RC_OK && gate->above == SPEC_FLOOR_LINEAR)
+        rc = check_above(c, f->linear, "linear", err);
+    if (rc == RC_OK && gate->has_margin)
+        rc = check_margin(c, gate->not_worse_margin, err);
+    return rc;
+}
+
+static enum rc check_gate(struct checking *c, const struct spec_gate *gate, struct err *err)
+{
+    const struct spec *spec = c->rows->spec;
+    enum rc rc = RC_OK;
+
+    c->metric = gate->metric;
+    c->name = metric_name(gate->metric);
+    c->is_paired = gate->metric == SPEC_ACCURACY || gate->metric == SPEC_MACRO_F1;
+    c->paired = gate->metric == SPEC_ACCURACY ? EVALUATE_ACCURACY : EVALUATE_MACRO_F1;
+    c->names_field = is_of_a_field(gate->metric);
+    for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
+        c->field = f;
+        if (!c->names_field)
+            return check_field(c, gate, err);
+        if (gate->field.text.len == 0 || str_equal(gate->field.text, spec->fields[f].name))
+            rc = check_field(c, gate, err);
+    }
+    return rc;
+}
+
+/* Every version of every spec: better than what needs no model. */
+static enum rc check_floors(struct checking *c, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    c->name = "kappa";
+    c->is_paired = true;
+    c->paired = EVALUATE_KAPPA;
+    c->names_field = true;
+    for (size_t f = 0; f < c->rows->spec->n_fields && rc == RC_OK; f++) {
+        c->field = f;
+        rc = judge_score(c->rows, c->judged, EVALUATE_KAPPA, f, c->arena, &c->value, err);
+        if (rc == RC_OK)
+            rc = check_above(c, c->floors->majority, "majority", err);
+        if (rc == RC_OK)
+            rc = check_above(c, c->floors->rules, "rules only", err);
+    }
+    return rc;
+}
+
+enum rc gate_check(const struct judge_rows *rows, const struct judged *judged,
+                   const struct gate_floors *floors, uint64_t seed, struct arena *arena,
+                   struct gate_report *ret_report, struct err *err)
+{
+    const struct spec *spec = rows->spec;
+    size_t per_gate = 4 * spec->n_fields; /* min, max, above, margin */
+    struct gate_report report = { 0 };
+    struct checking c = { .rows = rows,
+                          .judged = judged,
+                          .floors = floors,
+                          .seed = seed,
+                          .arena = arena,
+                          .report = &report };
+
+    report.results = arena_array(arena, struct gate_result, (spec->n_gates + 1) * per_gate);
+    if (!report.results)
+        return arena_fail(arena, err, "gates");
+    enum rc rc = check_floors(&c, err);
+    for (size_t g = 0; g < spec->n_gates && rc == RC_OK; g++)
+        rc = check_gate(&c, &spec->gates[g], err);
+    if (rc)
+        return rc;
+    *ret_report = report;
+    return RC_OK;
+}

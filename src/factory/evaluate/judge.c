@@ -1,0 +1,212 @@
+#include "factory/evaluate/judge.h"
+
+#include <math.h>
+
+enum { CHUNK_ROWS = 64 };
+
+static enum rc judged_new(const struct judge_rows *rows, struct arena *arena,
+                          struct judged **ret_judged, struct err *err)
+{
+    const struct spec *spec = rows->spec;
+    struct judged *j = arena_new(arena, struct judged);
+
+    if (!j)
+        return arena_fail(arena, err, "answers");
+    j->n = rows->n;
+    for (size_t f = 0; f < spec->n_fields; f++)
+        j->n_labels += spec->fields[f].n_labels;
+    j->answers = arena_array(arena, uint32_t, spec->n_fields * rows->n + 1);
+    j->confidence = arena_array(arena, double, spec->n_fields * rows->n + 1);
+    j->scores = arena_array(arena, float, j->n_labels * rows->n + 1);
+    j->has_scores = arena_array(arena, bool, rows->n + 1);
+    j->given = arena_array(arena, bool, rows->n + 1);
+    if (!j->answers || !j->confidence || !j->scores || !j->has_scores || !j->given)
+        return arena_fail(arena, err, "answers");
+    *ret_judged = j;
+    return RC_OK;
+}
+
+static bool breaks_a_must_rule(const struct spec *spec, const struct decide_result *result)
+{
+    for (size_t r = 0; r < spec->n_rules; r++)
+        if (spec->rules[r].kind == SPEC_MUST && result->rules[r] == DECIDE_RULE_BROKEN)
+            return true;
+    return false;
+}
+
+static void note(const struct judge_rows *rows, size_t i, const struct decide_result *result,
+                 struct judged *j)
+{
+    const struct spec *spec = rows->spec;
+    size_t labels[SPEC_FIELDS_MAX];
+    bool has_answer = result->has_best && (result->verdict == DECIDE_ANSWERED ||
+                                           result->verdict == DECIDE_LOW_CONFIDENCE);
+
+    if (result->scores) {
+        memcpy(j->scores + i * j->n_labels, result->scores, j->n_labels * sizeof(*j->scores));
+        j->has_scores[i] = true;
+    }
+    if (has_answer)
+        spec_labels_of(spec, result->best, labels);
+    for (size_t f = 0; f < spec->n_fields; f++) {
+        j->answers[f * j->n + i] = has_answer ? (uint32_t)labels[f] : EVALUATE_NO_ANSWER;
+        j->confidence[f * j->n + i] = has_answer ? result->confidence[f] : 0.0;
+    }
+    j->given[i] = result->verdict == DECIDE_ANSWERED;
+    j->n_given += j->given[i];
+    j->n_violations += j->given[i] && breaks_a_must_rule(spec, result);
+}
+
+static enum rc run_chunk(const struct decider *decider, const struct judge_rows *rows, size_t from,
+                         size_t n, const struct judged *scores, struct pool *pool,
+                         struct judged *judged, struct err *err)
+{
+    struct decide_row asked[CHUNK_ROWS];
+    struct decide_result results[CHUNK_ROWS];
+    struct arena arena;
+
+    for (size_t i = 0; i < n; i++) {
+        asked[i] = rows->rows[from + i];
+        if (scores && scores->has_scores[from + i])
+            asked[i].scores = scores->scores + (from + i) * scores->n_labels;
+    }
+    arena_init(&arena, CHUNK_ROWS * (size_t)DECIDE_ROW_BYTES_MAX);
+    enum rc rc = decide_rows(decider, asked, n, pool, &arena, results, err);
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        note(rows, from + i, &results[i], judged);
+    arena_release(&arena);
+    return rc;
+}
+
+enum rc judge_run(const struct decider *decider, const struct judge_rows *rows,
+                  const struct judged *scores, struct pool *pool, struct arena *arena,
+                  struct judged **ret_judged, struct err *err)
+{
+    struct judged *judged = NULL;
+    enum rc rc = judged_new(rows, arena, &judged, err);
+
+    for (size_t from = 0; from < rows->n && rc == RC_OK; from += CHUNK_ROWS) {
+        size_t left = rows->n - from;
+
+        rc = run_chunk(decider, rows, from, left < CHUNK_ROWS ? left : CHUNK_ROWS, scores, pool,
+                       judged, err);
+    }
+    if (rc)
+        return rc;
+    *ret_judged = judged;
+    return RC_OK;
+}
+
+enum rc judge_constant(const struct judge_rows *rows, const float *scores, struct arena *arena,
+                       struct judged **ret_judged, struct err *err)
+{
+    struct judged *judged = NULL;
+    enum rc rc = judged_new(rows, arena, &judged, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < rows->n; i++) {
+        memcpy(judged->scores + i * judged->n_labels, scores, judged->n_labels * sizeof(*scores));
+        judged->has_scores[i] = true;
+    }
+    *ret_judged = judged;
+    return RC_OK;
+}
+
+struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judged *a,
+                                const struct judged *b, size_t field)
+{
+    return (struct evaluate_rows){ .n = rows->n,
+                                   .n_classes = rows->spec->fields[field].n_labels,
+                                   .truth = rows->truth + field * rows->n,
+                                   .a = a->answers + field * rows->n,
+                                   .b = b ? b->answers + field * rows->n : NULL };
+}
+
+size_t judge_count_right(const struct judge_rows *rows, const struct judged *judged, size_t field)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
+    size_t n = 0;
+
+    for (size_t i = 0; i < rows->n; i++)
+        n += judged->given[i] && pair.a[i] == pair.truth[i];
+    return n;
+}
+
+enum rc judge_score(const struct judge_rows *rows, const struct judged *judged,
+                    enum evaluate_metric metric, size_t field, struct arena *arena,
+                    double *ret_value, struct err *err)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
+    struct evaluate_confusion confusion;
+    enum rc rc = evaluate_confusion_init(pair.n_classes, arena, &confusion, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < pair.n; i++)
+        evaluate_confusion_add(&confusion, pair.truth[i], pair.a[i]);
+    *ret_value = evaluate_score(&confusion, metric);
+    return RC_OK;
+}
+
+enum rc judge_reliability(const struct judge_rows *rows, const struct judged *judged, size_t field,
+                          struct arena *arena, struct evaluate_bin *bins, double *ret_ece,
+                          struct err *err)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
+    double *confidence = arena_array(arena, double, rows->n + 1);
+    bool *right = arena_array(arena, bool, rows->n + 1);
+    size_t n = 0;
+
+    if (!confidence || !right)
+        return arena_fail(arena, err, "confidences");
+    for (size_t i = 0; i < rows->n; i++) {
+        if (pair.a[i] == EVALUATE_NO_ANSWER)
+            continue;
+        confidence[n] = judged->confidence[field * rows->n + i];
+        right[n++] = pair.a[i] == pair.truth[i];
+    }
+    *ret_ece = evaluate_ece(confidence, right, n, bins);
+    return RC_OK;
+}
+
+enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,
+                     enum spec_metric metric, size_t field, struct arena *arena, double *ret_value,
+                     struct err *err)
+{
+    struct evaluate_bin bins[EVALUATE_BINS];
+    double n_given = (double)judged->n_given;
+
+    switch (metric) {
+    case SPEC_ACCURACY:
+        return judge_score(rows, judged, EVALUATE_ACCURACY, field, arena, ret_value, err);
+    case SPEC_MACRO_F1:
+        return judge_score(rows, judged, EVALUATE_MACRO_F1, field, arena, ret_value, err);
+    case SPEC_ECE: return judge_reliability(rows, judged, field, arena, bins, ret_value, err);
+    case SPEC_RULE_VIOLATIONS: *ret_value = (double)judged->n_violations; return RC_OK;
+    case SPEC_COVERAGE: *ret_value = rows->n ? n_given / (double)rows->n : 0.0; return RC_OK;
+    case SPEC_PRECISION:
+        *ret_value =
+            judged->n_given ? (double)judge_count_right(rows, judged, field) / n_given : 0.0;
+        return RC_OK;
+    }
+    return err_set(err, RC_INVALID, "unknown metric");
+}
+
+enum rc judge_mean_f1(const struct judge_rows *rows, const struct judged *judged,
+                      struct arena *arena, double *ret_value, struct err *err)
+{
+    size_t n_fields = rows->spec->n_fields;
+    double sum = 0.0;
+
+    for (size_t f = 0; f < n_fields; f++) {
+        double value = 0.0;
+        enum rc rc = judge_score(rows, judged, EVALUATE_MACRO_F1, f, arena, &value, err);
+
+        if (rc)
+            return rc;
+        sum += value;
+    }
+    *ret_value = sum / (double)n_fields;
+    return RC_OK;
+}

@@ -1,0 +1,92 @@
+/*
+ * judge.h - what a decider answers to labelled rows, and how good that is.
+ *
+ * Scores are of the answer the decider holds best, whether or not it is sure enough to give it; a
+ * row without one (refused, an undetermined fact or rule, rules in conflict) counts as wrong.
+ * Coverage and precision are of the answers it gives.
+ */
+#ifndef FACTORY_JUDGE_H
+#define FACTORY_JUDGE_H
+
+#include "decide/decide.h"
+#include "factory/evaluate/calibration.h"
+#include "factory/evaluate/intervals.h"
+
+/* Labelled rows of one split. */
+struct judge_rows {
+    const struct spec *spec;
+    size_t n;
+    struct decide_row *rows; /* (n,) */
+    uint32_t *truth;         /* (n_fields, n) labels */
+};
+
+struct judged {
+    size_t n;
+    size_t n_labels;    /* of all fields together */
+    uint32_t *answers;  /* (n_fields, n) label or EVALUATE_NO_ANSWER */
+    double *confidence; /* (n_fields, n), 0 without an answer */
+    float *scores;      /* (n, n_labels) of the model, before calibration */
+    bool *has_scores;   /* (n,) */
+    bool *given;        /* (n,) */
+    size_t n_given;
+    size_t n_violations; /* answers given against a must-rule: 0 by construction, counted anyway */
+};
+
+/**
+ * Asks the decider all rows.
+ *
+ * @param scores  of an earlier call over the same rows, to leave the model out; NULL: runs it
+ * @return RC_OK; RC_CANCELLED never; RC_LIMIT, RC_NOMEM
+ */
+MUST_CHECK enum rc judge_run(const struct decider *decider, const struct judge_rows *rows,
+                             const struct judged *scores, struct pool *pool, struct arena *arena,
+                             struct judged **ret_judged, struct err *err);
+
+/* The same scores for every row, (n_labels,). */
+MUST_CHECK enum rc judge_constant(const struct judge_rows *rows, const float *scores,
+                                  struct arena *arena, struct judged **ret_judged, struct err *err);
+
+/* Answers of field f beside the truth; b may be NULL. */
+struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judged *a,
+                                const struct judged *b, size_t field);
+
+/* A score of one field. RC_NOMEM. */
+MUST_CHECK enum rc judge_score(const struct judge_rows *rows, const struct judged *judged,
+                               enum evaluate_metric metric, size_t field, struct arena *arena,
+                               double *ret_value, struct err *err);
+
+/* One metric of one field; fields have no part in coverage and rule violations. RC_NOMEM. */
+MUST_CHECK enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,
+                                enum spec_metric metric, size_t field, struct arena *arena,
+                                double *ret_value, struct err *err);
+
+/* Calibration error of a field; bins (EVALUATE_BINS,). RC_NOMEM. */
+MUST_CHECK enum rc judge_reliability(const struct judge_rows *rows, const struct judged *judged,
+                                     size_t field, struct arena *arena, struct evaluate_bin *bins,
+                                     double *ret_ece, struct err *err);
+
+/* Mean macro-F1 over the fields: what candidates are ordered by when none meets the gates. */
+MUST_CHECK enum rc judge_mean_f1(const struct judge_rows *rows, const struct judged *judged,
+                                 struct arena *arena, double *ret_value, struct err *err);
+
+/* Right answers of a field among those given. */
+size_t judge_count_right(const struct judge_rows *rows, const struct judged *judged, size_t field);
+
+/**
+ * Fits temperature and threshold of every field on these rows.
+ *
+ * Temperatures first maximise the likelihood of each field's truth under the model's scores; when
+ * the spec has must-rules, one factor for all of them then minimises the log loss of the
+ * confidences that are left after masking. Thresholds come from evaluate_threshold_for() with delta
+ * 0.05.
+ *
+ * @param judged       of a decider with temperature 1 and threshold 0
+ * @param calibration  out, (n_fields,)
+ * @param reached      out, (n_fields,): the target precision has its guarantee (true without one)
+ */
+MUST_CHECK enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_rows *rows,
+                                   const struct judged *judged, struct arena *arena,
+                                   struct decide_calibration *calibration, bool *reached,
+                                   struct err *err);
+
+#endif

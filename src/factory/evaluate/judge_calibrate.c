@@ -1,0 +1,154 @@
+/* judge_calibrate.c - temperatures and thresholds, fitted on validation rows. */
+#include "factory/evaluate/judge.h"
+
+#include <math.h>
+
+#define CALIBRATE_DELTA 0.05 /* a threshold's guarantee may fail for one draw of rows in twenty */
+
+enum { FACTOR_STEPS = 14 };
+
+static enum rc fit_temperature(const struct judge_rows *rows, const struct judged *judged,
+                               size_t field, size_t first, struct arena *arena,
+                               double *ret_temperature, struct err *err)
+{
+    size_t k = rows->spec->fields[field].n_labels, n = 0;
+    float *log_probs = arena_array(arena, float, rows->n *k + 1);
+    uint32_t *truth = arena_array(arena, uint32_t, rows->n + 1);
+
+    if (!log_probs || !truth)
+        return arena_fail(arena, err, "calibration");
+    for (size_t i = 0; i < rows->n; i++) {
+        if (!judged->has_scores[i])
+            continue;
+        memcpy(log_probs + n * k, judged->scores + i * judged->n_labels + first,
+               k * sizeof(*log_probs));
+        truth[n++] = rows->truth[field * rows->n + i];
+    }
+    *ret_temperature = evaluate_temperature(log_probs, truth, n, k);
+    return RC_OK;
+}
+
+/* Mean log loss of the confidences after masking, over all fields, temperatures times factor. */
+static enum rc masked_loss(const struct decide_parts *parts, const struct judge_rows *rows,
+                           const struct judged *scores, const double *temperatures, double factor,
+                           double *ret_loss, struct err *err)
+{
+    struct decide_calibration calibration[SPEC_FIELDS_MAX];
+    struct decide_parts tried = *parts;
+    struct judged *judged = NULL;
+    struct decider *decider;
+    struct arena arena;
+    double loss = 0.0;
+    size_t n = 0;
+
+    for (size_t f = 0; f < parts->spec->n_fields; f++)
+        calibration[f] = (struct decide_calibration){ temperatures[f] * factor, 0.0 };
+    tried.calibration = calibration;
+    arena_init(&arena, (size_t)1 << 30);
+    enum rc rc = decide_open(&tried, &arena, &decider, err);
+    if (rc == RC_OK)
+        rc = judge_run(decider, rows, scores, NULL, &arena, &judged, err);
+    for (size_t i = 0; rc == RC_OK && i < parts->spec->n_fields * rows->n; i++) {
+        if (judged->answers[i] == EVALUATE_NO_ANSWER)
+            continue;
+        bool right = judged->answers[i] == rows->truth[i];
+        double p = right ? judged->confidence[i] : 1.0 - judged->confidence[i];
+
+        loss -= log(fmax(p, 1e-12));
+        n++;
+    }
+    arena_release(&arena);
+    if (rc == RC_OK)
+        *ret_loss = n ? loss / (double)n : 0.0;
+    return rc;
+}
+
+static bool has_must_rule(const struct spec *spec)
+{
+    for (size_t r = 0; r < spec->n_rules; r++)
+        if (spec->rules[r].kind == SPEC_MUST)
+            return true;
+    return false;
+}
+
+/* Ternary search for the factor over [1/2, 2] in logarithms. */
+static enum rc fit_factor(const struct decide_parts *parts, const struct judge_rows *rows,
+                          const struct judged *judged, double *temperatures, struct err *err)
+{
+    double low = log(0.5), high = log(2.0);
+
+    for (size_t step = 0; step < FACTOR_STEPS; step++) {
+        double left = low + (high - low) / 3.0, right = high - (high - low) / 3.0;
+        double left_loss = 0.0, right_loss = 0.0;
+        enum rc rc = masked_loss(parts, rows, judged, temperatures, exp(left), &left_loss, err);
+
+        if (rc == RC_OK)
+            rc = masked_loss(parts, rows, judged, temperatures, exp(right), &right_loss, err);
+        if (rc)
+            return rc;
+        if (left_loss < right_loss)
+            high = right;
+        else
+            low = left;
+    }
+    for (size_t f = 0; f < parts->spec->n_fields; f++)
+        temperatures[f] *= exp((low + high) / 2.0);
+    return RC_OK;
+}
+
+static enum rc fit_thresholds(const struct decide_parts *parts, const struct judge_rows *rows,
+                              const struct judged *judged, struct arena *arena,
+                              struct decide_calibration *calibration, bool *reached,
+                              struct err *err)
+{
+    const struct spec *spec = parts->spec;
+    struct decide_parts calibrated = *parts;
+    struct decider *decider;
+    struct judged *after = NULL;
+    bool *right = arena_array(arena, bool, rows->n + 1);
+
+    if (!right)
+        return arena_fail(arena, err, "calibration");
+    calibrated.calibration = calibration;
+    enum rc rc = decide_open(&calibrated, arena, &decider, err);
+    if (rc == RC_OK)
+        rc = judge_run(decider, rows, judged, NULL, arena, &after, err);
+    for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
+        struct evaluate_threshold t;
+
+        for (size_t i = 0; i < rows->n; i++)
+            right[i] = after->answers[f * rows->n + i] == rows->truth[f * rows->n + i];
+        rc =
+            evaluate_threshold_for(after->confidence + f * rows->n, right, rows->n,
+                                   spec->abstain.target_precision, CALIBRATE_DELTA, arena, &t, err);
+        if (rc)
+            break;
+        reached[f] = t.reached;
+        calibration[f].threshold = t.reached ? t.confidence : 1.0;
+    }
+    return rc;
+}
+
+enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_rows *rows,
+                        const struct judged *judged, struct arena *arena,
+                        struct decide_calibration *calibration, bool *reached, struct err *err)
+{
+    const struct spec *spec = parts->spec;
+    double temperatures[SPEC_FIELDS_MAX];
+    size_t first = 0;
+    enum rc rc = RC_OK;
+
+    for (size_t f = 0; f < spec->n_fields && rc == RC_OK; first += spec->fields[f++].n_labels)
+        rc = fit_temperature(rows, judged, f, first, arena, &temperatures[f], err);
+    if (rc == RC_OK && has_must_rule(spec))
+        rc = fit_factor(parts, rows, judged, temperatures, err);
+    if (rc)
+        return rc;
+    for (size_t f = 0; f < spec->n_fields; f++) {
+        calibration[f] = (struct decide_calibration){ temperatures[f], 0.0 };
+        reached[f] = true;
+    }
+    if (!spec->abstain.has_target)
+        return RC_OK;
+    return fit_thresholds(parts, rows, judged, arena, calibration, reached, err);
+}

@@ -43,10 +43,11 @@ static enum rc run_definition(struct feel_evaluation *ev, const struct feel_func
     if (!values || !scope)
         return arena_fail(ev->arena, ev->err, "scope of a call");
     for (size_t i = 0; i < definition->n_names; i++) {
-        enum rc rc = feel_spend(ev, args[i].weight);
+        const struct feel_type *type = &definition->types[i];
+        enum rc rc = feel_spend(ev, feel_type_looks_inside(type) ? args[i].weight : 0);
 
         if (!rc)
-            rc = feel_coerce(&args[i], &definition->types[i], ev->arena, &values[i], ev->err);
+            rc = feel_coerce(&args[i], type, ev->arena, &values[i], ev->err);
         if (rc)
             return rc;
         if (values[i].kind == FEEL_NULL && args[i].kind != FEEL_NULL)

@@ -360,11 +360,12 @@ enum rc feel_make_range(struct feel_evaluation *ev, const struct feel_range *fro
 
     if (!range)
         return arena_fail(ev->arena, ev->err, "range");
+    struct feel_value ends[2] = { from->low, from->high };
+    struct feel_value weighed = feel_list(ends, ARRAY_LEN(ends));
     *range = *from;
-    *ret = (struct feel_value){ .kind = FEEL_RANGE,
-                                .weight = from->low.weight + from->high.weight + 2,
-                                .nesting = from->low.nesting + from->high.nesting + 1,
-                                .range = range };
+    *ret = (struct feel_value){
+        .kind = FEEL_RANGE, .weight = weighed.weight, .nesting = weighed.nesting, .range = range
+    };
     return feel_check_size(ev, ret);
 }
 
@@ -414,7 +415,7 @@ static enum rc evaluate_instance(struct feel_evaluation *ev, const struct feel_n
     if (rc)
         return rc;
     *ret = feel_boolean(feel_is_instance(&v, node->type));
-    return feel_spend(ev, v.weight);
+    return feel_spend(ev, feel_type_looks_inside(node->type) ? v.weight : 0);
 }
 
 static enum rc evaluate_function(struct feel_evaluation *ev, const struct feel_node *node,

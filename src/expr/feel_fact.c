@@ -222,11 +222,8 @@ static void settle(struct feel_checker *ck, bool record, struct feel_fact *fact)
         record_path(ck, fact->origin);
     if (ck->absent && fact->origin->n >= ck->absent->n &&
         same_path(fact->origin, ck->absent, ck->absent->n)) {
-        const struct feel_path *origin = fact->origin;
-
         fact->may = MAY_BE_NULL;
         fact->type.optional = true;
-        fact->origin = origin;
     }
 }
 
@@ -240,7 +237,7 @@ static const struct feel_type *find_field(const struct feel_type *type, struct s
 
 /* ---- names ---- */
 
-/* RC_NOT_FOUND with *err unset: look further outside. */
+/* The entry as a name or behind a dot; its origin goes on from that of the context. */
 static enum rc name_in_context(struct feel_checker *ck, const struct feel_node *node,
                                const struct feel_fact *context, bool *ret_found,
                                struct feel_fact *ret)

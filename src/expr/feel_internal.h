@@ -155,6 +155,8 @@ bool feel_settle_zone(struct feel_moment *m);
 
 /* ---- types ---- */
 
+/* Must all of a value be looked at to know that it is of the type? */
+bool feel_type_looks_inside(const struct feel_type *type);
 /* A property of a temporal value or range (year, time offset, start): false when v has none. */
 bool feel_property(const struct feel_value *v, struct str name, struct feel_value *ret);
 

@@ -150,7 +150,9 @@ static enum rc take_body(struct iteration *it, const struct feel_scope *scope)
         return rc;
     if (it->node->kind == FEEL_NODE_FOR) {
         it->nesting = v.nesting > it->nesting ? v.nesting : it->nesting;
-        it->weight = it->weight > FEEL_WEIGHT_MAX ? it->weight : it->weight + v.weight + 1;
+        it->weight += it->weight > FEEL_WEIGHT_MAX ? 0
+                      : v.weight > FEEL_WEIGHT_MAX ? FEEL_WEIGHT_MAX
+                                                   : v.weight + 1;
         return feel_list_add(&it->results, &v);
     }
 

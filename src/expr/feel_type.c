@@ -209,6 +209,11 @@ static bool is_range_of(const struct feel_range *range, const struct feel_type *
            (!range->has_high || feel_is_instance(&range->high, item));
 }
 
+bool feel_type_looks_inside(const struct feel_type *type)
+{
+    return type->item || type->n_fields > 0;
+}
+
 bool feel_is_instance(const struct feel_value *v, const struct feel_type *type)
 {
     if (v->kind == FEEL_NULL)

@@ -15,7 +15,9 @@ enum { MEMBERS_MAX = 6 };
 /* One call: its arguments by the order of the operation's members. */
 struct call {
     struct serve_team *team;
-    const struct json *values[MEMBERS_MAX + 1]; /* the last one is `key` */
+    const struct json *values[MEMBERS_MAX + 1]; /* NULL: absent; the last one is `key` */
+    const char *texts[MEMBERS_MAX + 1];         /* of those that are strings; "" when absent */
+    const char *slm;                            /* "team/slm" of the member slm; NULL: absent */
     const char *principal;
     struct arena *arena;
     struct json_writer *w; /* inside the answer's object */
@@ -29,23 +31,6 @@ struct operation {
     struct body_member members[MEMBERS_MAX + 1]; /* name NULL ends them */
     bool changes_versions, changes_keys;
 };
-
-/* NUL-terminated; "" when absent or when the arena refuses, which the callee then reports. */
-static const char *text_of(const struct call *c, size_t index)
-{
-    const struct json *v = c->values[index];
-    const char *copy = v ? arena_strndup(c->arena, v->text.at, v->text.len) : NULL;
-
-    return copy ? copy : "";
-}
-
-static const char *slm_of(const struct call *c, size_t index)
-{
-    const struct json *v = c->values[index];
-    const char *slm = v ? serve_team_slm(c->team, v->text, c->arena) : NULL;
-
-    return slm ? slm : "";
-}
 
 static void put_text(struct call *c, const char *key, const char *text)
 {
@@ -205,13 +190,13 @@ static enum rc check_opens(struct call *c, const char *slm, const char *ref, str
 
 static enum rc run_promote(struct call *c, struct err *err)
 {
-    const char *slm = slm_of(c, 0), *ref = text_of(c, 1), *alias = text_of(c, 2);
+    const char *slm = c->slm, *ref = c->texts[1], *alias = c->texts[2];
     enum rc rc = RC_OK;
 
     if (strcmp(alias, REGISTRY_PRODUCTION) == 0)
         rc = check_opens(c, slm, ref, err);
     if (!rc)
-        rc = registry_promote(c->team->registry, slm, ref, alias, c->principal, text_of(c, 3), err);
+        rc = registry_promote(c->team->registry, slm, ref, alias, c->principal, c->texts[3], err);
     if (rc)
         return rc;
     return put_found(c, slm, alias, err);
@@ -219,13 +204,13 @@ static enum rc run_promote(struct call *c, struct err *err)
 
 static enum rc run_rollback(struct call *c, struct err *err)
 {
-    const char *slm = slm_of(c, 0), *alias = text_of(c, 1);
+    const char *slm = c->slm, *alias = c->texts[1];
     struct digest expected, digest;
 
     if (c->values[3] && !digest_parse(c->values[3]->text, &expected))
         return err_set(err, RC_INVALID, "expected: is no digest");
     enum rc rc = registry_rollback(c->team->registry, slm, alias, c->values[3] ? &expected : NULL,
-                                   c->principal, text_of(c, 2), &digest, err);
+                                   c->principal, c->texts[2], &digest, err);
     if (rc)
         return rc;
     return put_found(c, slm, alias, err);
@@ -260,7 +245,7 @@ static enum rc put_lineage(struct call *c, const char *slm, const char *ref, str
 
 static enum rc run_show(struct call *c, struct err *err)
 {
-    const char *slm = slm_of(c, 0), *ref = text_of(c, 1);
+    const char *slm = c->slm, *ref = c->texts[1];
     struct registry_version version;
 
     enum rc rc = registry_find_version(c->team->registry, slm, ref, c->arena, &version, err);
@@ -276,7 +261,7 @@ static enum rc run_show(struct call *c, struct err *err)
 
 static enum rc run_list(struct call *c, struct err *err)
 {
-    const char *slm = c->values[0] ? slm_of(c, 0) : NULL;
+    const char *slm = c->slm;
     struct registry_version *versions;
     size_t n;
 
@@ -296,8 +281,8 @@ static enum rc run_history(struct call *c, struct err *err)
     struct registry_change *changes;
     size_t n;
 
-    enum rc rc = registry_history(c->team->registry, slm_of(c, 0), text_of(c, 1), c->arena,
-                                  &changes, &n, err);
+    enum rc rc =
+        registry_history(c->team->registry, c->slm, c->texts[1], c->arena, &changes, &n, err);
     if (rc)
         return rc;
     json_key(c->w, "changes");
@@ -342,7 +327,7 @@ static enum rc run_decision(struct call *c, struct err *err)
 {
     struct decision decision;
 
-    enum rc rc = decision_find(c->team->record, text_of(c, 0), c->arena, &decision, err);
+    enum rc rc = decision_find(c->team->record, c->texts[0], c->arena, &decision, err);
     if (rc)
         return rc;
     put_decision(c, &decision);
@@ -358,7 +343,7 @@ static enum rc run_replay(struct call *c, struct err *err)
         return err_set(err, RC_INVALID, "cpu: expected scalar, avx2, avx512 or vnni");
     if (cpu > cpu_best())
         return err_set(err, RC_UNSUPPORTED, "this machine has no %s", cpu_name(cpu));
-    enum rc rc = serve_replay(c->team, text_of(c, 0), cpu, c->arena, &replay, err);
+    enum rc rc = serve_replay(c->team, c->texts[0], cpu, c->arena, &replay, err);
     if (rc)
         return rc;
     json_key(c->w, "same");
@@ -400,7 +385,7 @@ static enum rc read_feedback(struct call *c, struct feedback *feedback, struct b
         return err_set(err, RC_INVALID, "verdict: expected 'right' or 'wrong'");
     feedback->kind = verdict ? FEEDBACK_VERDICT : FEEDBACK_OUTPUT;
     feedback->is_right = verdict && str_is(verdict->text, "right");
-    feedback->comment = c->values[3] ? text_of(c, 3) : NULL;
+    feedback->comment = c->values[3] ? c->texts[3] : NULL;
     feedback->principal = c->principal;
     if (c->values[1])
         json_append(output, c->values[1]);
@@ -416,7 +401,7 @@ static enum rc run_feedback_add(struct call *c, struct err *err)
     struct decision decision;
 
     buf_init(&output, FEEDBACK_OUTPUT_MAX);
-    enum rc rc = decision_find(c->team->record, text_of(c, 0), c->arena, &decision, err);
+    enum rc rc = decision_find(c->team->record, c->texts[0], c->arena, &decision, err);
     if (!rc)
         rc = read_feedback(c, &feedback, &output, err);
     if (!rc && c->values[1])
@@ -443,13 +428,13 @@ static enum rc take_row(void *out, struct str json, struct err *err)
 static enum rc run_feedback_export(struct call *c, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf rows = { 0 };
-    const char *path = text_of(c, 1);
+    const char *path = c->texts[1];
     struct feedback_counts counts;
 
     if (path[0] != '/')
         return err_set(err, RC_INVALID, "path: expected an absolute path");
     buf_init(&rows, ADMIN_EXPORT_BYTES_MAX);
-    enum rc rc = feedback_export(c->team->record, text_of(c, 0), take_row, &rows, &counts, err);
+    enum rc rc = feedback_export(c->team->record, c->texts[0], take_row, &rows, &counts, err);
     if (!rc)
         rc = fs_write_atomic(path, rows.at ? rows.at : "", rows.len, 0600, err);
     if (rc)
@@ -500,7 +485,7 @@ static enum rc run_principal_create(struct call *c, struct err *err)
         return err_set(err, RC_INVALID, "expires_ms: expected an integer");
     enum rc rc = read_scopes(c->values[1], &all, err);
     if (!rc)
-        rc = principal_create(c->team->record, text_of(c, 0), all, expires_ms, key, err);
+        rc = principal_create(c->team->record, c->texts[0], all, expires_ms, key, err);
     if (rc)
         return rc;
     put_text(c, "key", key);
@@ -509,11 +494,11 @@ static enum rc run_principal_create(struct call *c, struct err *err)
 
 static enum rc run_principal_revoke(struct call *c, struct err *err)
 {
-    enum rc rc = principal_revoke(c->team->record, text_of(c, 0), err);
+    enum rc rc = principal_revoke(c->team->record, c->texts[0], err);
 
     if (rc)
         return rc;
-    put_text(c, "revoked", text_of(c, 0));
+    put_text(c, "revoked", c->texts[0]);
     return RC_OK;
 }
 
@@ -627,6 +612,27 @@ static enum rc name_principal(struct call *c, const struct json *key, uid_t uid,
     return c->principal ? RC_OK : arena_fail(c->arena, err, "principal");
 }
 
+/* Copies the texts among the values, NUL-terminated. */
+static enum rc read_texts(struct call *c, const struct body_member *members, size_t n,
+                          struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct json *v = c->values[i];
+        bool is_text = v && v->type == JSON_STRING;
+        c->texts[i] = is_text ? arena_strndup(c->arena, v->text.at, v->text.len) : "";
+        if (!c->texts[i])
+            return arena_fail(c->arena, err, "arguments");
+        if (!is_text || strcmp(members[i].name, "slm") != 0)
+            continue;
+        if (v->text.len > MANIFEST_NAME_MAX)
+            return err_set(err, RC_INVALID, "slm: longer than %d bytes", MANIFEST_NAME_MAX);
+        c->slm = serve_team_slm(c->team, v->text, c->arena);
+        if (!c->slm)
+            return arena_fail(c->arena, err, "arguments");
+    }
+    return RC_OK;
+}
+
 static enum rc read_arguments(struct call *c, const struct operation *operation,
                               struct str arguments, uid_t uid, struct err *err)
 {
@@ -645,7 +651,8 @@ static enum rc read_arguments(struct call *c, const struct operation *operation,
         return rc;
     if (problems.n_errors)
         return err_set(err, RC_INVALID, "%s: %s", operation->name, problems.items[0].message);
-    return name_principal(c, c->values[n], uid, err);
+    rc = read_texts(c, members, n + 1, err);
+    return rc ? rc : name_principal(c, c->values[n], uid, err);
 }
 
 enum rc admin_call(struct serve_team *team, const char *operation, struct str arguments, uid_t uid,

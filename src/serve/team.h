@@ -59,7 +59,7 @@ MUST_CHECK enum rc serve_team_open(const struct serve_team_config *config,
 void serve_team_close(struct serve_team *team); /* accepts NULL */
 DEFINE_FREEP(struct serve_team, serve_team_close)
 
-/* "team/slm" in the arena; NULL when it refuses. */
+/* "team/slm" in the arena, slm of at most MANIFEST_NAME_MAX bytes; NULL when it refuses. */
 char *serve_team_slm(const struct serve_team *team, struct str slm, struct arena *arena);
 
 #endif

@@ -378,10 +378,19 @@ static void release_tx(struct store_tx *tx)
     ASSERT(pthread_mutex_unlock(&store->owner) == 0);
 }
 
+static void roll_back(struct store *store)
+{
+    /* In WAL mode this changes memory only. It fails when there is no memory to parse it with: then
+     * the next begin does it. */
+    if (!sqlite3_get_autocommit(store->db))
+        (void)sqlite3_exec(store->db, "rollback", NULL, NULL, NULL);
+}
+
 static enum rc begin(struct store *store, bool reads_only, struct store_tx **ret_tx,
                      struct err *err)
 {
     ASSERT(pthread_mutex_lock(&store->owner) == 0); /* EDEADLK: this thread holds one already */
+    roll_back(store);
 
     if (store->writes_stopped && !reads_only) {
         pthread_mutex_unlock(&store->owner);
@@ -408,13 +417,6 @@ enum rc store_begin(struct store *store, struct store_tx **ret_tx, struct err *e
 enum rc store_begin_read(struct store *store, struct store_tx **ret_tx, struct err *err)
 {
     return begin(store, true, ret_tx, err);
-}
-
-static void roll_back(struct store *store)
-{
-    /* In WAL mode this changes memory only: there is nothing in it that could fail usefully. */
-    if (!sqlite3_get_autocommit(store->db))
-        (void)sqlite3_exec(store->db, "rollback", NULL, NULL, NULL);
 }
 
 void store_rollback(struct store_tx *tx)

@@ -46,7 +46,8 @@ void lora_start(const struct lora *lora, uint64_t seed, float *values)
         float bound = 1.0f / sqrtf((float)in);
 
         for (size_t j = 0; j < lora->rank * in; j++)
-            values[pair.a + j] = bound * (2.0f * train_random_unit(seed, pair.a + j) - 1.0f);
+            values[pair.a + j] =
+                bound * (2.0f * train_random_unit(seed, pair.a - lora->at + j) - 1.0f);
         memset(values + pair.b, 0, lora->rank * out * sizeof(*values));
     }
 }

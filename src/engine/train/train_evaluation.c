@@ -21,7 +21,8 @@ size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint3
 
         if (pack->n_tokens + row->n_tokens > t->memory.tokens_max)
             break;
-        memcpy(t->pack_tokens + pack->n_tokens, row->tokens, row->n_tokens * sizeof(*row->tokens));
+        for (size_t j = 0; j < row->n_tokens; j++)
+            t->pack_tokens[pack->n_tokens + j] = (int32_t)t->words.number[row->tokens[j]];
         memcpy(t->pack_labels + pack->n_rows * n_fields, row->labels,
                n_fields * sizeof(*row->labels));
         pack->n_tokens += row->n_tokens;

@@ -13,6 +13,17 @@ enum {
     TRAIN_PACK_ROWS = 256,    /* of one pass without gradients */
 };
 
+/*
+ * The words of the rows, numbered anew: 0 to n - 1. A run knows no others, so that a base's 30,522
+ * word rows, of which a team's texts have a tenth, cost neither memory nor bytes of a checkpoint.
+ * The others keep the values of the start, and come back with the result.
+ */
+struct train_words {
+    size_t n;
+    uint32_t *id;     /* (n,): in the base's vocabulary, ascending */
+    uint32_t *number; /* (V,): where id[number] is the word; else not defined */
+};
+
 /* The flat values are three neighbours: the network, the heads, and with LoRA its A and B. What is
  * trained is a neighbouring range of them: the first two, or the last two. */
 struct trainer {
@@ -21,6 +32,8 @@ struct trainer {
     const struct train_host *host;
     struct arena *arena; /* of everything below */
 
+    struct train_words words;
+    struct bert_layout layout; /* the base's, with words.n words */
     struct train_network net;
     struct train_memory memory;
     struct lora lora;
@@ -38,6 +51,12 @@ struct trainer {
     size_t *pack_starts;     /* (rows_max + 1,) */
     int32_t *pack_labels;    /* (rows_max, n_fields) */
 };
+
+/* Which words the rows have, and the layout with those alone. */
+MUST_CHECK enum rc trainer_words(struct trainer *t, struct err *err);
+/* Between the base's weights and the run's, (layout.n_values,) each. */
+void trainer_gather_weights(const struct trainer *t, const struct bert *from, float *values);
+void trainer_scatter_weights(const struct trainer *t, const float *values, float *all);
 
 /* Packs as many of the rows order[first..n) as fit, at least one; order NULL: rows first..n
  * themselves. labels NULL when not wanted. Returns how many. */

@@ -109,8 +109,7 @@ static enum rc check_fields(const struct train_job *job, struct err *err)
 
 static enum rc heads_init(const struct train_job *job, struct train_heads *heads, struct err *err)
 {
-    *heads =
-        (struct train_heads){ .n_fields = job->n_fields, .weight = job->start->layout.n_values };
+    *heads = (struct train_heads){ .n_fields = job->n_fields };
     if (job->n_fields < 1 || job->n_fields > TRAIN_FIELDS_MAX)
         return err_set(err, RC_INVALID, "%zu fields, expected 1 to %d", job->n_fields,
                        TRAIN_FIELDS_MAX);
@@ -122,7 +121,6 @@ static enum rc heads_init(const struct train_job *job, struct train_heads *heads
         heads->n_classes += job->n_classes[f];
         heads->first[f + 1] = heads->n_classes;
     }
-    heads->bias = heads->weight + heads->n_classes * job->start->layout.config.width;
     return RC_OK;
 }
 
@@ -170,19 +168,23 @@ static enum rc packs_init(struct trainer *t, struct err *err)
 
 static enum rc values_init(struct trainer *t, struct err *err)
 {
-    size_t heads_end = t->net.heads.bias + t->net.heads.n_classes;
+    struct train_heads *heads = &t->net.heads;
+
+    heads->weight = t->layout.n_values;
+    heads->bias = heads->weight + heads->n_classes * t->layout.config.width;
+    size_t heads_end = heads->bias + heads->n_classes;
 
     t->lora =
         (struct lora){ t->net.layout, t->options->lora_rank, t->options->lora_alpha, heads_end };
     t->n_values = heads_end + (t->options->method == TRAIN_LORA ? lora_n_values(&t->lora) : 0);
-    t->first_trained = t->options->method == TRAIN_LORA ? t->net.heads.weight : 0;
+    t->first_trained = t->options->method == TRAIN_LORA ? heads->weight : 0;
     t->values = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
     if (t->options->method != TRAIN_FROZEN)
         t->gradients = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
     if (!t->values || (!t->gradients && t->options->method != TRAIN_FROZEN))
         return arena_fail(t->arena, err, "weights");
 
-    bert_flatten(t->job->start, t->values);
+    trainer_gather_weights(t, t->job->start, t->values);
     t->net.values = t->values;
     if (t->options->method == TRAIN_LORA && t->job->start_lora)
         memcpy(t->values + heads_end, t->job->start_lora, lora_n_values(&t->lora) * sizeof(float));
@@ -271,12 +273,14 @@ static enum rc trainer_init(struct trainer *t, struct err *err)
 {
     enum rc rc;
 
-    t->net = (struct train_network){ .layout = &t->job->start->layout,
+    t->net = (struct train_network){ .layout = &t->layout,
                                      .gemm = gemm_kernel_best(),
                                      .ops = train_ops_best() };
     rc = heads_init(t->job, &t->net.heads, err);
     if (!rc)
         rc = check(t, err);
+    if (!rc)
+        rc = trainer_words(t, err);
     if (!rc)
         rc = values_init(t, err);
     if (!rc)
@@ -319,18 +323,22 @@ static enum rc take_result(const struct trainer *t, struct arena *arena,
     const struct train_heads *heads = &t->net.heads;
     bool frozen = t->options->method == TRAIN_FROZEN, lora = t->options->method == TRAIN_LORA;
     const struct checkpoint_header *state = t->checkpoint.header;
-    size_t first = frozen ? heads->weight : 0;
-    float *kept = arena_alloc(arena, t->n_values - first, sizeof(float), 64);
+    size_t n_weights = frozen ? 0 : t->job->start->layout.n_values,
+           n_more = t->n_values - heads->weight;
+    float *weights = arena_alloc(arena, n_weights + n_more, sizeof(float), 64);
 
-    if (!kept)
+    if (!weights)
         return arena_fail(arena, err, "trained weights");
-    memcpy(kept, t->values + first, (t->n_values - first) * sizeof(*kept));
+    float *head = weights + n_weights; /* the heads, and what LoRA has behind them */
+    if (!frozen)
+        trainer_scatter_weights(t, t->values, weights);
+    memcpy(head, t->values + heads->weight, n_more * sizeof(*head));
     *ret_result = (struct train_result){
         .method = t->options->method,
-        .head_weight = kept + heads->weight - first,
-        .head_bias = kept + heads->bias - first,
-        .weights = frozen ? NULL : kept,
-        .lora = lora ? kept + t->lora.at : NULL,
+        .head_weight = head,
+        .head_bias = head + (heads->bias - heads->weight),
+        .weights = frozen ? NULL : weights,
+        .lora = lora ? head + (t->lora.at - heads->weight) : NULL,
         .lora_rank = lora ? t->lora.rank : 0,
         .lora_alpha = lora ? t->lora.alpha : 0.0f,
         .score = frozen ? t->frozen_score : state->best_score,

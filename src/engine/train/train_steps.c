@@ -125,12 +125,12 @@ static void gather_words(struct loop *loop, size_t first, size_t end)
         const struct train_row *row = &t->job->train.at[loop->order[i]];
 
         for (size_t j = 0; j < row->n_tokens; j++) {
-            size_t word = (size_t)row->tokens[j];
+            uint32_t word = t->words.number[row->tokens[j]];
 
             if (loop->has_word[word])
                 continue;
             loop->has_word[word] = 1;
-            loop->words[loop->n_words++] = (uint32_t)word;
+            loop->words[loop->n_words++] = word;
             memset(gradients + word * width, 0, width * sizeof(*gradients));
         }
     }

@@ -1,12 +1,6 @@
 /* candidate_encoder.c - heads on the frozen base, and the base tuned with them (engine/train). */
-#include "engine/train/lora.h"
-#include "engine/train/train.h"
+#include "engine/train/train_adapter.h"
 #include "factory/train/candidate_internal.h"
-
-#include <math.h>
-#include <stdio.h>
-
-enum { LORA_NAME_BYTES = 128 };
 
 static const size_t TRAINING_BYTES = (size_t)12 << 30;
 
@@ -59,120 +53,48 @@ static enum rc tokenize(const struct candidate_job *job, const struct candidate_
     return RC_OK;
 }
 
-/* Production's heads as train_job wants them: weights, then biases. */
-static enum rc copy_heads(const struct candidate_job *job, size_t n_labels, struct arena *arena,
-                          const float **ret_heads, struct err *err)
-{
-    const struct safetensors *file = job->start->file;
-    const struct safetensors_tensor *weight = safetensors_find(file, "heads.weight");
-    const struct safetensors_tensor *bias = safetensors_find(file, "heads.bias");
-    size_t width = job->base->bert.layout.config.width;
-
-    *ret_heads = NULL;
-    if (!weight || !bias)
-        return RC_OK; /* a linear model: there are no heads to go on from */
-    if (weight->n_bytes != n_labels * width * sizeof(float) ||
-        bias->n_bytes != n_labels * sizeof(float))
-        return err_set(err, RC_CORRUPT, "the heads of production have another shape");
-
-    uint8_t *heads = arena_alloc(arena, n_labels * (width + 1), sizeof(float), sizeof(float));
-    if (!heads)
-        return arena_fail(arena, err, "heads");
-    memcpy(heads, weight->bytes, weight->n_bytes);
-    memcpy(heads + weight->n_bytes, bias->bytes, bias->n_bytes);
-    *ret_heads = (const float *)(const void *)heads;
-    return RC_OK;
-}
-
-static enum rc lora_tensors(const struct candidate_job *job, const struct train_result *result,
-                            struct arena *arena, struct safetensors_tensor *tensors, size_t *ret_n,
-                            struct err *err)
-{
-    struct lora lora = { &job->base->bert.layout, result->lora_rank, result->lora_alpha, 0 };
-    size_t n_pairs = lora_n_pairs(&lora);
-    char(*names)[LORA_NAME_BYTES] = arena_alloc(arena, 2 * n_pairs, LORA_NAME_BYTES, 1);
-
-    if (!names)
-        return arena_fail(arena, err, "names");
-    for (size_t i = 0; i < n_pairs; i++) {
-        struct lora_pair pair = lora_pair_at(&lora, i);
-        size_t n_out = pair.tensor->shape[0], n_in = pair.tensor->shape[1], r = lora.rank;
-
-        snprintf(names[2 * i], LORA_NAME_BYTES, "%s.lora_a", pair.tensor->name);
-        snprintf(names[2 * i + 1], LORA_NAME_BYTES, "%s.lora_b", pair.tensor->name);
-        tensors[2 * i] =
-            (struct safetensors_tensor){ .name = str_of(names[2 * i]),
-                                         .type = SAFETENSORS_F32,
-                                         .rank = 2,
-                                         .shape = { r, n_in },
-                                         .bytes = (const uint8_t *)(result->lora + pair.a),
-                                         .n_bytes = r * n_in * sizeof(float) };
-        tensors[2 * i + 1] =
-            (struct safetensors_tensor){ .name = str_of(names[2 * i + 1]),
-                                         .type = SAFETENSORS_F32,
-                                         .rank = 2,
-                                         .shape = { n_out, r },
-                                         .bytes = (const uint8_t *)(result->lora + pair.b),
-                                         .n_bytes = n_out * r * sizeof(float) };
-    }
-    *ret_n = 2 * n_pairs;
-    return RC_OK;
-}
-
-static size_t weight_tensors(const struct bert_layout *layout, const float *values,
-                             struct safetensors_tensor *tensors)
-{
-    for (size_t i = 0; i < layout->n_tensors; i++) {
-        const struct bert_tensor *t = &layout->tensors[i];
-
-        tensors[i] =
-            (struct safetensors_tensor){ .name = str_of(t->name),
-                                         .type = SAFETENSORS_F32,
-                                         .rank = t->rank,
-                                         .shape = { t->shape[0], t->rank == 2 ? t->shape[1] : 0 },
-                                         .bytes = (const uint8_t *)(values + t->offset),
-                                         .n_bytes = t->n_values * sizeof(float) };
-    }
-    return layout->n_tensors;
-}
-
 static enum rc write_adapter(const struct candidate_job *job, const struct train_result *result,
                              struct arena *arena, struct buf *out, struct err *err)
 {
-    const struct bert_layout *layout = &job->base->bert.layout;
-    size_t width = layout->config.width, n = 2, n_more = 0;
-    struct safetensors_tensor *tensors =
-        arena_array(arena, struct safetensors_tensor, 2 + 2 * layout->n_tensors);
+    bool frozen = result->method == TRAIN_FROZEN;
+    struct safetensors_tensor *tensors;
     struct adapter adapter = { 0 };
+    size_t n;
     enum rc rc =
-        candidate_adapter(job, result->method == TRAIN_FROZEN ? ADAPTER_FROZEN : ADAPTER_FINETUNED,
-                          arena, &adapter, err);
+        candidate_adapter(job, frozen ? ADAPTER_FROZEN : ADAPTER_FINETUNED, arena, &adapter, err);
 
     if (rc)
         return rc;
-    if (!tensors)
-        return arena_fail(arena, err, "adapter");
-    tensors[0] = (struct safetensors_tensor){ .name = STR("heads.weight"),
-                                              .type = SAFETENSORS_F32,
-                                              .rank = 2,
-                                              .shape = { adapter.n_labels, width },
-                                              .bytes = (const uint8_t *)result->head_weight,
-                                              .n_bytes = adapter.n_labels * width * sizeof(float) };
-    tensors[1] = (struct safetensors_tensor){ .name = STR("heads.bias"),
-                                              .type = SAFETENSORS_F32,
-                                              .rank = 1,
-                                              .shape = { adapter.n_labels },
-                                              .bytes = (const uint8_t *)result->head_bias,
-                                              .n_bytes = adapter.n_labels * sizeof(float) };
-    if (result->method == TRAIN_FULL)
-        n_more = weight_tensors(layout, result->weights, tensors + n);
-    if (result->method == TRAIN_LORA) {
-        adapter.lora_alpha = result->lora_alpha;
-        rc = lora_tensors(job, result, arena, tensors + n, &n_more, err);
-    }
+    adapter.lora_alpha = result->method == TRAIN_LORA ? result->lora_alpha : 0.0f;
+    rc = train_adapter_tensors(result, &job->base->bert.layout, adapter.n_labels, arena, &tensors,
+                               &n, err);
     if (rc)
         return rc;
-    return adapter_append(out, &adapter, tensors, n + n_more, err);
+    return adapter_append(out, &adapter, tensors, n, err);
+}
+
+/* Production's weights, when it has an encoder and the method can go on from them. */
+static enum rc start_from_production(const struct candidate_job *job, size_t n_labels,
+                                     const struct train_options *options, struct arena *arena,
+                                     struct train_start *start, struct train_job *task,
+                                     struct err *err)
+{
+    struct err why;
+
+    if (!job->start || job->start->kind == ADAPTER_LINEAR || options->method == TRAIN_FROZEN)
+        return RC_OK;
+    enum rc rc = train_start_open(&job->base->bert, job->start->file, job->start->lora_alpha,
+                                  n_labels, options, arena, start, &why);
+    if (rc == RC_STATE)
+        return RC_OK; /* another method: from the base */
+    if (rc) {
+        *err = why;
+        return rc;
+    }
+    task->start = &start->bert;
+    task->start_head = start->head;
+    task->start_lora = start->lora;
+    return RC_OK;
 }
 
 static struct train_options options_of(const struct spec_training *t, enum train_method method)
@@ -210,20 +132,13 @@ static enum rc train(const struct candidate_job *job, enum train_method method, 
                               .n_classes = n_classes,
                               .n_fields = job->spec->n_fields };
     struct train_result result;
-    struct bert start;
-    enum rc rc = RC_OK;
+    struct train_start start;
 
     for (size_t f = 0; f < job->spec->n_fields; f++)
         n_labels += n_classes[f] = job->spec->fields[f].n_labels;
     if (method != TRAIN_FROZEN)
         host.checkpoint_path = job->checkpoint_path;
-    if (job->start && method == TRAIN_FULL) {
-        rc = bert_open(&job->base->bert.layout.config, job->start->file, &job->base->bert, arena,
-                       &start, err);
-        task.start = &start;
-        if (rc == RC_OK)
-            rc = copy_heads(job, n_labels, arena, &task.start_head, err);
-    }
+    enum rc rc = start_from_production(job, n_labels, &options, arena, &start, &task, err);
     if (rc == RC_OK)
         rc = tokenize(job, &job->train, arena, &task.train, err);
     if (rc == RC_OK)

@@ -100,17 +100,17 @@ static void every_row_of_the_table_gives_the_bytes_of_the_definition_int8(void *
         struct kernels_int8_rows want_rows = new_rows(m, k), rows = new_rows(m, k);
         const float *x = new_activations(m * k);
         float *want = new_floats(m * n);
-        scalar.quantise(&want_rows, x, 0, k);
+        scalar.quantise(&want_rows, x);
         if (s % 2)
             memset(want_rows.values, 127, m * k); /* where 16-bit sums would saturate */
-        scalar.linear_int8(want, &want_rows, &w, 0, n);
+        scalar.linear_int8(want, &want_rows, &w);
 
         FOR_EACH_CPU (cpu) {
             struct kernels kernels;
             float *got = new_floats(m * n);
 
             kernels_init(&kernels, cpu);
-            kernels.quantise(&rows, x, 0, k);
+            kernels.quantise(&rows, x);
             if (s % 2) {
                 memset(rows.values, 127, m * k);
                 for (size_t b = 0; b < m * k / KERNELS_BLOCK; b++)
@@ -118,43 +118,9 @@ static void every_row_of_the_table_gives_the_bytes_of_the_definition_int8(void *
             }
             assert_memory_equal(rows.values, want_rows.values, m * k);
             check_same(cpu, "scales", m, want_rows.scales, rows.scales, m * k / KERNELS_BLOCK);
-            kernels.linear_int8(got, &rows, &w, 0, n);
+            kernels.linear_int8(got, &rows, &w);
             check_same(cpu, "linear_int8", m, want, got, m * n);
         }
-        arena_release(&arena);
-    }
-}
-
-static void a_window_of_columns_has_the_bytes_of_the_whole(void **state)
-{
-    enum { M = 7, K = 96, N = 160, FIRST = 64, WINDOW = 32 };
-    (void)state;
-
-    for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
-        struct kernels kernels;
-
-        arena_init(&arena, ARENA_BYTES);
-        kernels_init(&kernels, cpu);
-        struct kernels_int8_weights w = new_weights(N, K);
-        struct kernels_int8_rows whole = new_rows(M, K), parts = new_rows(M, K);
-        const float *x = new_activations(M * K);
-        float *y = new_floats(M * N), *part = new_floats(M * WINDOW), *column = new_floats(M * 32);
-
-        kernels.quantise(&whole, x, 0, K);
-        for (size_t first = 0; first < K; first += 32) {
-            for (size_t m = 0; m < M; m++)
-                memcpy(column + m * 32, x + m * K + first, 32 * sizeof(float));
-            kernels.quantise(&parts, column, first, 32);
-        }
-        assert_memory_equal(parts.values, whole.values, M * K);
-        assert_memory_equal(parts.scales, whole.scales, M * K / KERNELS_BLOCK * sizeof(float));
-        assert_memory_equal(parts.offsets, whole.offsets, M * K / KERNELS_BLOCK * sizeof(int32_t));
-
-        kernels.linear_int8(y, &whole, &w, 0, N);
-        kernels.linear_int8(part, &whole, &w, FIRST, WINDOW);
-        for (size_t m = 0; m < M; m++)
-            assert_memory_equal(part + m * WINDOW, y + m * N + FIRST, WINDOW * sizeof(float));
-        assert_true(part[M * WINDOW] == 12345.0f);
         arena_release(&arena);
     }
 }
@@ -345,8 +311,8 @@ static void int8_keeps_within_the_bound_of_its_rounding(void **state)
     struct kernels_int8_rows rows = new_rows(M, K);
     struct kernels_int8_weights w = new_weights(N, K);
     float *y = new_floats(M * N);
-    scalar.quantise(&rows, x, 0, K);
-    scalar.linear_int8(y, &rows, &w, 0, N);
+    scalar.quantise(&rows, x);
+    scalar.linear_int8(y, &rows, &w);
 
     for (size_t m = 0; m < M; m++) {
         for (size_t k = 0; k < K; k++) {
@@ -379,7 +345,7 @@ static void blocks_of_zeros_and_of_no_numbers_are_told_apart(void **state)
 
             x[i % KERNELS_BLOCK] = value;
             kernels_init(&kernels, cpu);
-            kernels.quantise(&rows, x, 0, KERNELS_BLOCK);
+            kernels.quantise(&rows, x);
             if (!isfinite(value))
                 assert_true(isnan(rows.scales[0]));
             else
@@ -410,7 +376,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_of_the_table_gives_the_bytes_of_the_definition_int8),
-        cmocka_unit_test(a_window_of_columns_has_the_bytes_of_the_whole),
         cmocka_unit_test(every_row_of_the_table_gives_the_bytes_of_the_definition_f32),
         cmocka_unit_test(every_row_of_the_table_gives_the_bytes_of_the_definition_attention),
         cmocka_unit_test(gelu_is_within_5e7_of_its_formula),

@@ -58,22 +58,19 @@ struct kernels_int8_weights {
  * max)). A block of zeros or of values below 1e-30 is all 0 with scale 0; one with an infinity or
  * NaN is all 0 with scale NaN, so that it shows in the result.
  *
- * @param rows    out: the columns [first, first + n) of its arrays; n_rows, n_columns are set
- * @param x       in, (M, n) f32
- * @param first,n multiples of 32
+ * @param rows  its n_rows and n_columns are set; the three arrays are written
+ * @param x     in, (M, K) f32
  */
-typedef void kernels_quantise_fn(const struct kernels_int8_rows *rows, const float *x, size_t first,
-                                 size_t n);
+typedef void kernels_quantise_fn(const struct kernels_int8_rows *rows, const float *x);
 
 /**
  * y[m][n]: beginning with w.bias[n], for the blocks b in ascending order,
  * y = fma((float)dot_b, x.scales[m][b] * w.scales[b][n], y), dot_b the block's exact integer sum.
  *
- * @param y       out, (M, n) f32: the outputs [first, first + n) of all N
- * @param first,n multiples of 32
+ * @param y  out, (M, N) f32
  */
 typedef void kernels_linear_int8_fn(float *y, const struct kernels_int8_rows *x,
-                                    const struct kernels_int8_weights *w, size_t first, size_t n);
+                                    const struct kernels_int8_weights *w);
 
 /**
  * y[m][n] = sum16 over k of x[m][k] * w[n][k], plus bias[n].

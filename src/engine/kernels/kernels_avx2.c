@@ -43,8 +43,8 @@ static inline void dot_block(__m256i sums[ROWS][2], const int8_t *x, size_t n_ro
     }
 }
 
-/* Rows m to m + n_rows of the outputs n to n + 16, to y and rows of `stride` behind it. */
-static inline void linear_tile(float *y, size_t stride, const struct kernels_int8_rows *x,
+/* Rows m to m + n_rows of the outputs n to n + 16. */
+static inline void linear_tile(float *y, const struct kernels_int8_rows *x,
                                const struct kernels_int8_weights *w, size_t m, size_t n,
                                size_t n_rows)
 {
@@ -66,20 +66,20 @@ static inline void linear_tile(float *y, size_t stride, const struct kernels_int
         }
     }
     for (size_t r = 0; r < n_rows; r++)
-        lanes_store(y + r * stride, acc[r]);
+        lanes_store(y + (m + r) * w->n_outputs + n, acc[r]);
 }
 
 static void linear_int8(float *y, const struct kernels_int8_rows *x,
-                        const struct kernels_int8_weights *w, size_t first, size_t n_outputs)
+                        const struct kernels_int8_weights *w)
 {
-    ASSERT(x->n_columns == w->n_inputs && first % LANES == 0 && n_outputs % LANES == 0);
-    for (size_t n = 0; n < n_outputs; n += LANES) {
+    ASSERT(x->n_columns == w->n_inputs && w->n_outputs % LANES == 0);
+    for (size_t n = 0; n < w->n_outputs; n += LANES) {
         size_t m = 0;
 
         for (; m + ROWS <= x->n_rows; m += ROWS)
-            linear_tile(y + m * n_outputs + n, n_outputs, x, w, m, first + n, ROWS);
+            linear_tile(y, x, w, m, n, ROWS);
         for (; m < x->n_rows; m++)
-            linear_tile(y + m * n_outputs + n, n_outputs, x, w, m, first + n, 1);
+            linear_tile(y, x, w, m, n, 1);
     }
 }
 

@@ -15,13 +15,13 @@ static void dot_block(int32_t *dots, const int8_t *x, const uint8_t *w)
 }
 
 static void linear_int8(float *y, const struct kernels_int8_rows *x,
-                        const struct kernels_int8_weights *w, size_t first, size_t n_outputs)
+                        const struct kernels_int8_weights *w)
 {
     size_t n_blocks = w->n_inputs / KERNELS_BLOCK;
 
-    ASSERT(x->n_columns == w->n_inputs && first % LANES == 0 && n_outputs % LANES == 0);
+    ASSERT(x->n_columns == w->n_inputs && w->n_outputs % LANES == 0);
     for (size_t m = 0; m < x->n_rows; m++) {
-        for (size_t n = first; n < first + n_outputs; n += LANES) {
+        for (size_t n = 0; n < w->n_outputs; n += LANES) {
             float acc[LANES];
 
             memcpy(acc, w->bias + n, sizeof(acc));
@@ -34,7 +34,7 @@ static void linear_int8(float *y, const struct kernels_int8_rows *x,
                                   x->scales[m * n_blocks + b] * w->scales[b * w->n_outputs + n + c],
                                   acc[c]);
             }
-            memcpy(y + m * n_outputs + n - first, acc, sizeof(acc));
+            memcpy(y + m * w->n_outputs + n, acc, sizeof(acc));
         }
     }
 }

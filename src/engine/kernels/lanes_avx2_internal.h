@@ -91,6 +91,17 @@ static inline struct lanes lanes_where_negative(struct lanes x, struct lanes a, 
                            _mm256_blendv_ps(b.high, a.high, x.high) };
 }
 
+static inline struct lanes lanes_first(size_t n, struct lanes a, struct lanes b)
+{
+    __m256i limit = _mm256_set1_epi32((int)n), low = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i high = _mm256_add_epi32(low, _mm256_set1_epi32(8));
+
+    return (struct lanes){
+        _mm256_blendv_ps(b.low, a.low, _mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, low))),
+        _mm256_blendv_ps(b.high, a.high, _mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, high)))
+    };
+}
+
 static inline float lanes_sum(struct lanes a)
 {
     __m256 eight = _mm256_add_ps(a.low, a.high);

@@ -83,6 +83,11 @@ static inline struct lanes lanes_where_negative(struct lanes x, struct lanes a, 
     return (struct lanes){ _mm512_mask_blend_ps(negative, b.all, a.all) };
 }
 
+static inline struct lanes lanes_first(size_t n, struct lanes a, struct lanes b)
+{
+    return (struct lanes){ _mm512_mask_blend_ps((__mmask16)((1u << n) - 1), b.all, a.all) };
+}
+
 static inline float lanes_sum(struct lanes a)
 {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.all), _mm512_extractf32x8_ps(a.all, 1));

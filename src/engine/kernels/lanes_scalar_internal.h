@@ -97,6 +97,12 @@ static inline struct lanes lanes_where_negative(struct lanes x, struct lanes a, 
     LANES_EACH(signbit(x.at[i]) ? a.at[i] : b.at[i]);
 }
 
+/* per lane: a in the first n, else b */
+static inline struct lanes lanes_first(size_t n, struct lanes a, struct lanes b)
+{
+    LANES_EACH(i < n ? a.at[i] : b.at[i]);
+}
+
 static inline float lanes_sum(struct lanes a)
 {
     for (size_t half = 8; half > 0; half /= 2)

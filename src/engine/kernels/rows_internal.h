@@ -79,17 +79,14 @@ static void quantise_block(int8_t *values, float *scale, int32_t *offset, const 
     }
 }
 
-static void quantise(const struct kernels_int8_rows *rows, const float *x, size_t first, size_t n)
+static void quantise(const struct kernels_int8_rows *rows, const float *x)
 {
-    ASSERT(rows->n_columns % KERNELS_BLOCK == 0 && first + n <= rows->n_columns);
-    ASSERT(first % KERNELS_BLOCK == 0 && n % KERNELS_BLOCK == 0);
-    for (size_t m = 0; m < rows->n_rows; m++) {
-        for (size_t k = 0; k < n; k += KERNELS_BLOCK, x += KERNELS_BLOCK) {
-            size_t at = m * rows->n_columns + first + k, block = at / KERNELS_BLOCK;
+    size_t n_blocks = rows->n_rows * rows->n_columns / KERNELS_BLOCK;
 
-            quantise_block(rows->values + at, rows->scales + block, rows->offsets + block, x);
-        }
-    }
+    ASSERT(rows->n_columns % KERNELS_BLOCK == 0);
+    for (size_t b = 0; b < n_blocks; b++)
+        quantise_block(rows->values + b * KERNELS_BLOCK, rows->scales + b, rows->offsets + b,
+                       x + b * KERNELS_BLOCK);
 }
 
 /* Four outputs at a time share what is loaded of x; each is a sum of its own. */
@@ -158,24 +155,31 @@ static inline void score_keys(float *scores, const float *const *queries, size_t
     }
 }
 
-/* Scores to exp((score - highest) * scale); the padding becomes 0. Returns their sum. */
-static inline float weigh_scores(float *scores, size_t n_tokens, size_t n_padded, float scale)
+/* What is loaded at j of n values; behind the end, `otherwise`. */
+static inline struct lanes load_tail(const float *x, size_t j, size_t n, struct lanes otherwise)
 {
-    struct lanes highest = lanes_set(scores[0]), sum = lanes_set(0.0f);
+    struct lanes all = lanes_load(x + j);
 
-    for (size_t j = n_tokens; j < n_padded; j++)
-        scores[j] = scores[0];
-    for (size_t j = 0; j < n_padded; j += LANES)
-        highest = lanes_max(lanes_load(scores + j), highest);
+    return n - j < LANES ? lanes_first(n - j, all, otherwise) : all;
+}
+
+/* Scores to exp((score - highest) * scale); returns their sum. */
+static inline float weigh_scores(float *scores, size_t n_tokens, float scale)
+{
+    struct lanes any = lanes_set(scores[0]), highest = any, sum = lanes_set(0.0f);
+
+    for (size_t j = 0; j < n_tokens; j += LANES)
+        highest = lanes_max(load_tail(scores, j, n_tokens, any), highest);
     highest = lanes_set(lanes_highest(highest));
-    for (size_t j = 0; j < n_padded; j += LANES) {
+    for (size_t j = 0; j < n_tokens; j += LANES) {
         struct lanes d = lanes_sub(lanes_load(scores + j), highest);
-        lanes_store(scores + j, exp_of(lanes_mul(d, lanes_set(scale))));
+        struct lanes weights = exp_of(lanes_mul(d, lanes_set(scale)));
+
+        if (n_tokens - j < LANES)
+            weights = lanes_first(n_tokens - j, weights, lanes_set(0.0f));
+        lanes_store(scores + j, weights);
+        sum = lanes_add(sum, weights);
     }
-    for (size_t j = n_tokens; j < n_padded; j++)
-        scores[j] = 0.0f;
-    for (size_t j = 0; j < n_padded; j += LANES)
-        sum = lanes_add(sum, lanes_load(scores + j));
     return lanes_sum(sum);
 }
 
@@ -213,7 +217,7 @@ static inline void attend(float *y, const float *qkv, size_t first, size_t n_que
     }
     score_keys(scores, queries, n_queries, keys, n_padded, head_width);
     for (size_t r = 0; r < n_queries; r++)
-        sums[r] = weigh_scores(scores + r * n_padded, n_tokens, n_padded, scale);
+        sums[r] = weigh_scores(scores + r * n_padded, n_tokens, scale);
     mix_values(outputs, scores, sums, n_queries, qkv + 2 * width, 3 * width, n_tokens, n_padded,
                head_width);
 }

@@ -23,11 +23,6 @@ static inline void dot_block(__m512i sums[ROWS][GROUPS], const int8_t *x, const 
 #pragma GCC unroll 8
     for (size_t k = 0; k < KERNELS_BLOCK; k += 4, w += 4 * KERNELS_LANES) {
         __m512i first = load_weights(w), second = load_weights(w + group_bytes);
-
-        /* The next outputs' weights: with few rows, waiting for them would take half of the time.
-         * (Behind the last it is an address that is not there, which a prefetch may be given.) */
-        _mm_prefetch(w + 2 * group_bytes, _MM_HINT_T0);
-        _mm_prefetch(w + 3 * group_bytes, _MM_HINT_T0);
 #pragma GCC unroll 6
         for (size_t r = 0; r < n_rows; r++) {
             struct inputs inputs = load_inputs(x + r * n_inputs + k);
@@ -37,8 +32,8 @@ static inline void dot_block(__m512i sums[ROWS][GROUPS], const int8_t *x, const 
     }
 }
 
-/* Rows m to m + n_rows of the outputs n to n + 32, to y and rows of `stride` behind it. */
-static inline __attribute__((always_inline)) void linear_tile(float *y, size_t stride,
+/* Rows m to m + n_rows of the outputs n to n + 32. */
+static inline __attribute__((always_inline)) void linear_tile(float *y,
                                                               const struct kernels_int8_rows *x,
                                                               const struct kernels_int8_weights *w,
                                                               size_t m, size_t n, size_t n_rows)
@@ -70,24 +65,22 @@ static inline __attribute__((always_inline)) void linear_tile(float *y, size_t s
 #pragma GCC unroll 6
     for (size_t r = 0; r < n_rows; r++)
         for (size_t g = 0; g < GROUPS; g++)
-            _mm512_storeu_ps(y + r * stride + g * KERNELS_LANES, acc[r][g]);
+            _mm512_storeu_ps(y + (m + r) * w->n_outputs + n + g * KERNELS_LANES, acc[r][g]);
 }
 
 static void linear_int8(float *y, const struct kernels_int8_rows *x,
-                        const struct kernels_int8_weights *w, size_t first, size_t n_outputs)
+                        const struct kernels_int8_weights *w)
 {
-    const size_t n_step = GROUPS * KERNELS_LANES;
-
-    ASSERT(x->n_columns == w->n_inputs && first % n_step == 0 && n_outputs % n_step == 0);
-    for (size_t n = 0; n < n_outputs; n += n_step) {
+    ASSERT(x->n_columns == w->n_inputs && w->n_outputs % (GROUPS * KERNELS_LANES) == 0);
+    for (size_t n = 0; n < w->n_outputs; n += GROUPS * KERNELS_LANES) {
         size_t m = 0;
 
         for (; m + ROWS <= x->n_rows; m += ROWS)
-            linear_tile(y + m * n_outputs + n, n_outputs, x, w, m, first + n, ROWS);
+            linear_tile(y, x, w, m, n, ROWS);
         for (; m + 2 <= x->n_rows; m += 2)
-            linear_tile(y + m * n_outputs + n, n_outputs, x, w, m, first + n, 2);
+            linear_tile(y, x, w, m, n, 2);
         for (; m < x->n_rows; m++)
-            linear_tile(y + m * n_outputs + n, n_outputs, x, w, m, first + n, 1);
+            linear_tile(y, x, w, m, n, 1);
     }
 }
 

@@ -7,7 +7,6 @@ enum {
     GROUPS_MAX = 256,
     LINEAR_PARTS_MAX = 3,
     PACKING_BYTES_MAX = 16 << 20,
-    UP_OUTPUTS = 128, /* of the up projection at a time, see run_feed_forward() */
 };
 
 struct linear {
@@ -28,11 +27,10 @@ struct encoder {
 /* The memory of one group on its way through the layers, n_positions tokens or more. */
 struct worker {
     float *x;                      /* (T, C) */
-    float *wide;                   /* (T, max(3C, F)): query, key, value; or the up projection */
+    float *wide;                   /* (T, max(3C, F)): query, key, value; then the up projection */
     float *narrow;                 /* (T, C): what a linear layer adds to x */
     float *scratch;                /* of attention */
-    struct kernels_int8_rows rows; /* (T, C): a linear layer's input */
-    struct kernels_int8_rows up;   /* (T, F): that of the down projection */
+    struct kernels_int8_rows rows; /* (T, max(C, F)): a linear layer's input */
 };
 
 struct group {
@@ -59,7 +57,7 @@ static bool pack_group(const struct kernels *kernels, const float *w,
     size_t n_inputs = rounded->n_columns, n_blocks = n_inputs / KERNELS_BLOCK;
     bool is_finite = true;
 
-    kernels->quantise(rounded, w, 0, n_inputs);
+    kernels->quantise(rounded, w);
     for (size_t n = 0; n < KERNELS_LANES; n++) {
         for (size_t b = 0; b < n_blocks; b++) {
             scales[b * n_outputs + n] = rounded->scales[n * n_blocks + b];
@@ -227,8 +225,7 @@ static enum rc init_worker(const struct bert_config *c, struct arena *arena, str
     w->narrow = arena_alloc(arena, n_tokens, c->width * sizeof(float), 64);
     w->scratch = arena_alloc(arena, n_scratch, sizeof(float), 64);
     if (!w->x || !w->wide || !w->narrow || !w->scratch ||
-        !init_rows(n_tokens, c->width, arena, &w->rows) ||
-        !init_rows(n_tokens, c->ff_width, arena, &w->up))
+        !init_rows(n_tokens, larger(c->width, c->ff_width), arena, &w->rows))
         return arena_fail(arena, err, "encoder session");
     return RC_OK;
 }
@@ -259,42 +256,15 @@ enum rc encoder_session_new(const struct encoder *encoder, const struct kernels 
 static void apply(const struct kernels *kernels, const struct linear *linear, struct worker *w,
                   float *y, const float *x, size_t n_tokens)
 {
-    const struct kernels_int8_weights *int8 = &linear->int8;
-
     if (linear->f32) {
-        kernels->linear_f32(y, x, linear->f32, int8->bias, n_tokens, int8->n_outputs,
-                            int8->n_inputs);
+        kernels->linear_f32(y, x, linear->f32, linear->int8.bias, n_tokens, linear->int8.n_outputs,
+                            linear->int8.n_inputs);
         return;
     }
     w->rows.n_rows = n_tokens;
-    kernels->quantise(&w->rows, x, 0, int8->n_inputs);
-    kernels->linear_int8(y, &w->rows, int8, 0, int8->n_outputs);
-}
-
-/* y = Wd gelu(Wu x). In int8 the wide middle never exists in f32 as a whole: a few of its columns
- * at a time are computed, curved and rounded while they are in the first-level cache. Written out,
- * they took a third of the time of a run. */
-static void run_feed_forward(const struct kernels *kernels, const struct layer *layer,
-                             struct worker *w, float *y, size_t n_tokens)
-{
-    size_t n_up = layer->up.int8.n_outputs;
-
-    if (layer->up.f32) {
-        apply(kernels, &layer->up, w, w->wide, w->x, n_tokens);
-        kernels->gelu(w->wide, n_tokens * n_up);
-        apply(kernels, &layer->down, w, y, w->wide, n_tokens);
-        return;
-    }
-    w->rows.n_rows = w->up.n_rows = n_tokens;
-    kernels->quantise(&w->rows, w->x, 0, w->rows.n_columns);
-    for (size_t first = 0; first < n_up; first += UP_OUTPUTS) {
-        size_t n = n_up - first < UP_OUTPUTS ? n_up - first : UP_OUTPUTS;
-
-        kernels->linear_int8(w->wide, &w->rows, &layer->up.int8, first, n);
-        kernels->gelu(w->wide, n_tokens * n);
-        kernels->quantise(&w->up, w->wide, first, n);
-    }
-    kernels->linear_int8(y, &w->up, &layer->down.int8, 0, layer->down.int8.n_outputs);
+    w->rows.n_columns = linear->int8.n_inputs;
+    kernels->quantise(&w->rows, x);
+    kernels->linear_int8(y, &w->rows, &linear->int8);
 }
 
 /* x += y, normalised with the gain in `slot` and the bias in the next. */
@@ -358,7 +328,9 @@ static void run_layer(const struct encoder_session *s, struct worker *w, const s
     apply(kernels, &layer->attention, w, w->wide, w->narrow, n_tokens);
     add_and_normalise(s, w->x, w->wide, BERT_ATTENTION_NORM_GAIN, l, n_tokens);
 
-    run_feed_forward(kernels, layer, w, w->narrow, n_tokens);
+    apply(kernels, &layer->up, w, w->wide, w->x, n_tokens);
+    kernels->gelu(w->wide, n_tokens * layer->up.int8.n_outputs);
+    apply(kernels, &layer->down, w, w->narrow, w->wide, n_tokens);
     add_and_normalise(s, w->x, w->narrow, BERT_DOWN_NORM_GAIN, l, n_tokens);
 }
 

@@ -69,7 +69,7 @@ static enum rc parse_answer(struct cli *cli, const struct buf *answer, struct js
 enum rc ask(struct cli *cli, const char *team, const char *operation, struct ask *ask,
             struct json **ret_answer, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf answer;
+    CLEANUP(buf_releasep) struct buf answer = { 0 };
     struct serve_team_config config;
     enum rc rc;
 
@@ -88,7 +88,7 @@ enum rc ask(struct cli *cli, const char *team, const char *operation, struct ask
 
 enum rc ask_print_json(const struct json *answer, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     json_append(&out, answer);

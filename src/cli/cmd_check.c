@@ -101,7 +101,7 @@ static void append_problems(const struct cli *cli, const struct check *check, st
 
 enum rc cmd_check(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     const char *place = cli->n_arguments ? cli->arguments[0] : NULL;
     struct check check = { 0 };
     enum rc rc = RC_OK;

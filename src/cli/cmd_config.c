@@ -2,7 +2,7 @@
 
 enum rc cmd_config(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     if (cli_option(cli, "markdown")) {

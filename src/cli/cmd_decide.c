@@ -149,7 +149,7 @@ static enum rc decide_batch(struct job *job, const struct case_row *rows, size_t
 
 static enum rc decide_file(struct job *job, const struct case_file *file, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct arena arena;
     enum rc rc = RC_OK;
 
@@ -182,7 +182,7 @@ static void append_refusal(const struct decide_result *result, struct buf *out)
 /* One case, for a person unless --json. */
 static enum rc decide_one(struct job *job, const struct case_file *file, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out, text;
+    CLEANUP(buf_releasep) struct buf out = { 0 }, text = { 0 };
     struct decide_row row = { .input = file->rows[0].input,
                               .now_ms = job->clock.now_ms(job->clock.self) };
     struct decide_result result;

@@ -63,7 +63,7 @@ static void append_decision(struct buf *out, const struct json *decision)
 
 enum rc cmd_show_decision(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct search search = { .operation = "decision", .id = cli->arguments[0] };
     enum rc rc = search_teams(cli, &search, err);
 
@@ -88,7 +88,7 @@ static void append_difference(struct buf *out, const struct json *stored,
 {
     for (size_t i = 0; stored && stored->type == JSON_OBJECT && i < stored->n; i++) {
         const struct json *other = NULL;
-        CLEANUP(buf_releasep) struct buf was, is;
+        CLEANUP(buf_releasep) struct buf was = { 0 }, is = { 0 };
 
         buf_init(&was, CLI_OUTPUT_BYTES_MAX);
         buf_init(&is, CLI_OUTPUT_BYTES_MAX);
@@ -107,7 +107,7 @@ static void append_difference(struct buf *out, const struct json *stored,
 
 enum rc cmd_replay(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct search search = { .operation = "replay", .id = cli->arguments[0], .add = add_cpu };
     const struct json *same, *stored;
     bool is_same;
@@ -155,7 +155,7 @@ enum rc cmd_feedback_add(struct cli *cli, struct err *err)
     const char *output = cli_option(cli, "output");
     size_t n_given =
         (output != NULL) + (cli_option(cli, "right") != NULL) + (cli_option(cli, "wrong") != NULL);
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct json *ignored;
     enum rc rc = RC_OK;
 
@@ -178,7 +178,7 @@ enum rc cmd_feedback_add(struct cli *cli, struct err *err)
 
 enum rc cmd_feedback_export(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     char folder[PATH_MAX];
     struct ask_slm slm;
     struct ask question;

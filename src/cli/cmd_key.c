@@ -55,7 +55,7 @@ enum rc cmd_key_create(struct cli *cli, struct err *err)
     const char *scopes = cli_option(cli, "scopes");
     struct ask question;
     struct json *answer;
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     enum rc rc;
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
@@ -85,7 +85,7 @@ enum rc cmd_key_revoke(struct cli *cli, struct err *err)
     const char *team = team_of(cli, err);
     struct ask question;
     struct json *answer;
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     enum rc rc;
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
@@ -126,7 +126,7 @@ enum rc cmd_key_list(struct cli *cli, struct err *err)
     const struct json *list;
     struct ask question;
     struct json *answer;
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     enum rc rc;
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);

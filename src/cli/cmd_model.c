@@ -130,7 +130,7 @@ static void write_show(const struct model_file *file, const struct bert_config *
 enum rc cmd_model_show(struct cli *cli, struct err *err)
 {
     CLEANUP(model_file_closep) struct model_file file = { 0 };
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct bert_config config;
     bool has_config;
     enum rc rc = model_file_open(cli, cli->arguments[0], &file, err);
@@ -177,7 +177,7 @@ static enum rc tokenize(struct cli *cli, const struct wordpiece *wordpiece, stru
 enum rc cmd_model_tokenize(struct cli *cli, struct err *err)
 {
     CLEANUP(model_file_closep) struct model_file file = { 0 };
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct wordpiece *wordpiece = NULL;
     struct json_writer w;
     struct str text;
@@ -253,7 +253,7 @@ static enum rc embed(struct cli *cli, const struct bert *bert, const struct enco
 enum rc cmd_model_embed(struct cli *cli, struct err *err)
 {
     CLEANUP(model_file_closep) struct model_file file = { 0 };
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct wordpiece *wordpiece = NULL;
     struct encoder_text tokens = { 0 };
     struct bert bert;
@@ -338,7 +338,7 @@ enum rc cmd_model_logits(struct cli *cli, struct err *err)
     CLEANUP(encoder_base_closep) struct encoder_base *base = NULL;
     CLEANUP(model_file_closep) struct model_file file = { 0 };
     CLEANUP(predictor_closep) struct predictor *predictor = NULL;
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct kernels kernels;
     struct str text;
     float *scores;

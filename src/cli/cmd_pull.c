@@ -162,7 +162,7 @@ static enum rc pull_sources(const struct pull *pull, struct request *request, si
 
     for (size_t i = 0; i < request->base.n_sources; i++) {
         const struct catalogue_source *source = &request->base.sources[i];
-        CLEANUP(buf_releasep) struct buf text;
+        CLEANUP(buf_releasep) struct buf text = { 0 };
 
         buf_init(&text, SOURCE_TEXT_MAX);
         buf_reset(pull->log);
@@ -183,7 +183,7 @@ static enum rc pull_sources(const struct pull *pull, struct request *request, si
 static enum rc pull_locked(struct cli *cli, struct request *request, struct err *err)
 {
     CLEANUP(artifact_store_closep) struct artifact_store *store = NULL;
-    CLEANUP(buf_releasep) struct buf log, text;
+    CLEANUP(buf_releasep) struct buf log = { 0 }, text = { 0 };
     const char *artifacts = fs_join(&cli->arena, cli->config.home, "artifacts");
     struct progress progress;
     size_t index = 0;
@@ -239,7 +239,7 @@ static enum rc pull(struct cli *cli, struct request *request, struct err *err)
 static enum rc print_base(struct cli *cli, const struct request *request, bool is_new,
                           struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct home_base base;
     uint64_t n_bytes = 0;
     enum rc rc = home_find_base(cli->config.home, request->base.name, &cli->arena, &base, err);

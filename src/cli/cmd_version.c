@@ -1,10 +1,14 @@
 /* cmd_version.c - versions and their aliases: list, show, promote, rollback, history. */
+#include "base/fs.h"
 #include "cli/answer_view.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/version_view.h"
+#include "factory/build.h"
 
 #include <string.h>
+
+enum { REPORT_BYTES_MAX = 16 << 20 };
 
 static enum rc list_team(struct cli *cli, const char *team, void *out, bool *ret_is_done,
                          struct err *err)
@@ -52,7 +56,7 @@ static enum rc list_slm(struct cli *cli, const char *text, struct buf *out, stru
 
 enum rc cmd_list(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     enum rc rc;
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
@@ -96,9 +100,36 @@ static enum rc default_ref(struct cli *cli, const struct ask_slm *slm, const cha
     return err_set(err, RC_NOT_FOUND, "%s/%s has no version yet", slm->team, slm->name);
 }
 
+/* The report that the version was judged by, out of the workspace's artifacts. */
+static enum rc append_report(struct cli *cli, const struct json *answer, struct buf *out,
+                             struct err *err)
+{
+    CLEANUP(artifact_store_closep) struct artifact_store *store = NULL;
+    const struct json *lineage = json_find(answer, "lineage");
+    const struct json *manifest =
+        lineage && lineage->n > 0 ? json_find(&lineage->items[0], "manifest") : NULL;
+    const char *workspace, *path;
+    struct digest digest;
+    struct str text;
+    enum rc rc = cli_workspace(cli, &workspace, err);
+
+    if (rc || !digest_parse(version_view_text(manifest, "report"), &digest))
+        return rc; /* no report */
+    path = fs_join(&cli->arena, workspace, ".shoal/artifacts");
+    if (!path)
+        return arena_fail(&cli->arena, err, "path of the artifacts");
+    rc = artifact_store_open(path, &store, err);
+    if (rc == RC_OK)
+        rc = artifact_read(store, &digest, REPORT_BYTES_MAX, &cli->arena, &text, err);
+    if (rc)
+        return err_context(err, "report");
+    buf_append_char(out, '\n');
+    return build_append_report(out, text, err);
+}
+
 static enum rc show_version(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     const char *ref = cli->n_arguments > 1 ? cli->arguments[1] : NULL;
     struct json *answer;
     struct ask_slm slm;
@@ -119,7 +150,8 @@ static enum rc show_version(struct cli *cli, struct err *err)
     if (cli->config.json)
         return ask_print_json(answer, err);
     version_view_append_show(&out, cli->arguments[0], answer);
-    return cli_print(&out, err);
+    rc = append_report(cli, answer, &out, err);
+    return rc ? rc : cli_print(&out, err);
 }
 
 enum rc cmd_show(struct cli *cli, struct err *err)
@@ -133,7 +165,7 @@ enum rc cmd_show(struct cli *cli, struct err *err)
 static enum rc print_moved(struct cli *cli, const struct json *answer, const char *alias,
                            struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     struct str version = version_view_text(answer, "version");
 
     if (cli->config.json)
@@ -191,7 +223,7 @@ enum rc cmd_rollback(struct cli *cli, struct err *err)
 
 enum rc cmd_history(struct cli *cli, struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf out;
+    CLEANUP(buf_releasep) struct buf out = { 0 };
     const char *alias = cli_option(cli, "alias");
     struct json *answer;
     struct ask_slm slm;

@@ -8,6 +8,7 @@
 
 #define DECIDE  "decide"
 #define DEFINE  "define"
+#define FACTORY "build"
 #define IMPROVE "improve"
 #define KEYS    "keys"
 #define MODEL   "look inside a model"
@@ -54,6 +55,19 @@ const struct command cli_commands[] = {
         .example = "shoal check support/ticket-triage --render",
         .run = cmd_check,
         .options = { { "render", NULL, "show the spec with every default written out" } },
+    },
+    {
+        .name = "build",
+        .group = FACTORY,
+        .arguments = "TEAM/SLM",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "make a version: data, training, evaluation, gates, registration",
+        .details =
+            "Killed at any point it goes on where it was when it is started again. What misses "
+            "a gate is\nregistered as rejected, with the reasons.",
+        .example = "shoal build support/ticket-triage",
+        .run = cmd_build,
     },
     {
         .name = "list",

@@ -167,7 +167,7 @@ enum rc home_add_base(const char *home, const struct artifact_store *store,
                       const struct catalogue_base *base, const char *source, struct arena *arena,
                       struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf json;
+    CLEANUP(buf_releasep) struct buf json = { 0 };
     struct paths paths;
     enum rc rc = base_paths(home, base->name, arena, &paths, err);
 

@@ -8,6 +8,8 @@
 
 enum {
     REDRAW_US = 100 * 1000,
+    PLAIN_US = 3 * 1000 * 1000, /* between plain lines of one label */
+    TENTHS = 10,
     COLUMNS_DEFAULT = 80,
     BAR_WIDTH = 24,
     RATE_AFTER_US = 1000 * 1000, /* before that a rate and a time left are guesses */
@@ -118,12 +120,13 @@ static void draw_terminal(struct progress *p, uint64_t done, uint64_t total, int
 
 static void draw_plain(struct progress *p, uint64_t done, uint64_t total, int64_t now_us)
 {
-    unsigned tenths = total ? (unsigned)(done >= total ? 10 : done * 10 / total) : 0;
+    unsigned tenths = total ? (unsigned)(done >= total ? TENTHS : done * TENTHS / total) : 0;
     char line[PROGRESS_LINE_MAX], text[PROGRESS_LINE_MAX + 2];
 
-    if (tenths <= p->tenths_shown)
+    if (tenths <= p->tenths_shown || (tenths < TENTHS && now_us - p->drawn_us < PLAIN_US))
         return;
     p->tenths_shown = tenths;
+    p->drawn_us = now_us;
     progress_format(p, done, total, now_us, line);
     snprintf(text, sizeof(text), "%s\n", line);
     write_text(p, text);
@@ -142,6 +145,7 @@ void progress_update(struct progress *p, const char *label, uint64_t done, uint6
         snprintf(p->label, sizeof(p->label), "%s", label);
         p->began_us = now_us;
         p->began_at = done;
+        p->drawn_us = now_us;
     }
     if (p->is_done)
         return;

@@ -2,7 +2,8 @@
  * progress.h - how far a long command has come, on standard error.
  *
  * On a terminal one line is redrawn: "pull  [######......]  45.1 / 90.9 MB  12.3 MB/s  0:04 left".
- * Elsewhere a plain line appears at each tenth and at the end. --quiet: nothing.
+ * Elsewhere a plain line appears at each tenth, but not within three seconds of the one before, and
+ * at the end. --quiet: nothing.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H

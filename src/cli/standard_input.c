@@ -9,7 +9,7 @@
 enum rc standard_input_read(size_t limit_bytes, struct arena *arena, struct str *ret_text,
                             struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf text;
+    CLEANUP(buf_releasep) struct buf text = { 0 };
     ssize_t n = 1;
     enum rc rc;
 

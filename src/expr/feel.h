@@ -118,10 +118,10 @@ const struct feel_value *feel_find(const struct feel_value *v, struct str key);
 struct feel_type {
     enum feel_kind kind;
     bool optional;                /* the value may be null or absent */
+    bool open;                    /* FEEL_CONTEXT: other entries than the fields may exist */
     const struct feel_type *item; /* FEEL_LIST, FEEL_RANGE; NULL: any */
     size_t n_fields;              /* FEEL_CONTEXT */
     const struct feel_field *fields;
-    bool open; /* FEEL_CONTEXT: other entries than the fields may exist */
 };
 
 struct feel_field {

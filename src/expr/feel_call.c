@@ -22,10 +22,11 @@ static bool refuse(struct mismatch *why, enum feel_reason reason, const char *fm
 
 static bool refuse(struct mismatch *why, enum feel_reason reason, const char *fmt, ...)
 {
-    va_list ap;
-
     why->reason = reason;
+
+    va_list ap;
     va_start(ap, fmt);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): false where it is inlined */
     vsnprintf(why->text, sizeof(why->text), fmt, ap);
     va_end(ap);
     return false;
@@ -254,8 +255,8 @@ enum rc feel_evaluate_call(struct feel_evaluation *ev, const struct feel_node *n
 {
     const struct feel_node *callee = node->kids[0];
     const struct feel_builtin *builtin;
-    struct feel_value function;
-    struct arguments args;
+    struct feel_value function = { 0 };
+    struct arguments args = { 0 };
     enum rc rc = find_callee(ev, callee, scope, &function, &builtin);
 
     if (!rc)

@@ -149,7 +149,7 @@ static void check_constant(struct feel_checker *ck, const struct feel_builtin *r
                            const struct feel_node *node)
 {
     const struct feel_node *arg = node->n_kids == 2 ? node->kids[1] : NULL;
-    struct feel_value v;
+    struct feel_value v = { 0 };
     bool ok = true;
 
     if (!arg || arg->kind != FEEL_NODE_LITERAL || arg->value.kind != FEEL_STRING)
@@ -213,7 +213,7 @@ enum rc feel_infer_call(struct feel_checker *ck, const struct feel_node *node,
     struct feel_fact *facts = arena_array(ck->arena, struct feel_fact, node->n_kids);
     struct call call = { .node = node, .n = node->n_kids - 1, .facts = facts };
     bool named = callee->kind == FEEL_NODE_NAME && !is_bound(scope, callee->name);
-    struct feel_fact function;
+    struct feel_fact function = { 0 };
 
     if (!facts)
         return arena_fail(ck->arena, ck->err, "arguments");
@@ -278,7 +278,7 @@ enum rc feel_check(const struct feel *feel, const struct feel_type *context_type
                    struct arena *arena, struct feel_report *ret, struct err *err)
 {
     struct feel_checker ck = { .arena = arena, .err = err };
-    struct feel_fact fact;
+    struct feel_fact fact = { 0 };
     enum rc rc = check(&ck, feel, context_type, &fact);
 
     if (rc)
@@ -301,7 +301,7 @@ enum rc feel_may_be_null_without(const struct feel *feel, const struct feel_type
                                  struct err *err)
 {
     struct feel_checker ck = { .arena = arena, .err = err, .absent = absent };
-    struct feel_fact fact;
+    struct feel_fact fact = { 0 };
     enum rc rc = check(&ck, feel, context_type, &fact);
 
     if (rc)

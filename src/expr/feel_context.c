@@ -134,7 +134,7 @@ static enum rc put_below(struct feel_evaluation *ev, const struct feel_value *co
                          const struct feel_value *keys, size_t n, const struct feel_value *value,
                          struct feel_value *ret)
 {
-    struct feel_value inner;
+    struct feel_value inner = { 0 };
 
     if (context->kind != FEEL_CONTEXT || n == 0 || keys[0].kind != FEEL_STRING)
         return feel_is_null(ev, FEEL_REASON_VALUE, ret, "context put(): keys lead nowhere");

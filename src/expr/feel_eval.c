@@ -36,12 +36,14 @@ enum rc feel_is_null(struct feel_evaluation *ev, enum feel_reason reason, struct
         return RC_OK;
 
     struct feel_diagnostic *d = &all->items[all->n - 1];
-    va_list ap;
 
     d->reason = reason;
     d->line = ev->at->line;
     d->column = ev->at->column;
+
+    va_list ap;
     va_start(ap, fmt);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): false where it is inlined */
     vsnprintf(d->message, sizeof(d->message), fmt, ap);
     va_end(ap);
     return RC_OK;
@@ -119,7 +121,7 @@ static enum rc follow_path(struct feel_evaluation *ev, const struct feel_value *
 static enum rc evaluate_path(struct feel_evaluation *ev, const struct feel_node *node,
                              const struct feel_scope *scope, struct feel_value *ret)
 {
-    struct feel_value of;
+    struct feel_value of = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &of);
 
     if (rc)
@@ -133,7 +135,7 @@ static enum rc evaluate_path(struct feel_evaluation *ev, const struct feel_node 
 static enum rc evaluate_negate(struct feel_evaluation *ev, const struct feel_node *node,
                                const struct feel_scope *scope, struct feel_value *ret)
 {
-    struct feel_value v;
+    struct feel_value v = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &v);
 
     if (rc)
@@ -156,7 +158,7 @@ static enum rc evaluate_logic(struct feel_evaluation *ev, const struct feel_node
                               const struct feel_scope *scope, struct feel_value *ret)
 {
     enum feel_truth decides = node->op == FEEL_AND ? FEEL_FALSE : FEEL_TRUE;
-    struct feel_value v;
+    struct feel_value v = { 0 };
     bool undetermined = false;
 
     for (size_t i = 0; i < 2; i++) {
@@ -182,7 +184,7 @@ static enum rc evaluate_logic(struct feel_evaluation *ev, const struct feel_node
 static enum rc evaluate_binary(struct feel_evaluation *ev, const struct feel_node *node,
                                const struct feel_scope *scope, struct feel_value *ret)
 {
-    struct feel_value a, b;
+    struct feel_value a = { 0 }, b = { 0 };
     enum rc rc;
 
     if (node->op == FEEL_AND || node->op == FEEL_OR)
@@ -207,7 +209,7 @@ static enum rc evaluate_between(struct feel_evaluation *ev, const struct feel_no
     struct feel_range range = {
         .has_low = true, .has_high = true, .low_closed = true, .high_closed = true
     };
-    struct feel_value v;
+    struct feel_value v = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &v);
 
     if (!rc)
@@ -260,7 +262,7 @@ static enum rc evaluate_test(struct feel_evaluation *ev, const struct feel_node 
                              const struct feel_node *test, const struct feel_scope *scope,
                              const struct feel_value *v, enum feel_truth *ret)
 {
-    struct feel_value outcome;
+    struct feel_value outcome = { 0 };
     enum rc rc = feel_evaluate(ev, test, scope, &outcome);
 
     if (rc)
@@ -305,7 +307,7 @@ static enum rc evaluate_in(struct feel_evaluation *ev, const struct feel_node *n
 static enum rc evaluate_if(struct feel_evaluation *ev, const struct feel_node *node,
                            const struct feel_scope *scope, struct feel_value *ret)
 {
-    struct feel_value condition;
+    struct feel_value condition = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &condition);
 
     if (rc)
@@ -317,7 +319,7 @@ static enum rc evaluate_list(struct feel_evaluation *ev, const struct feel_node 
                              const struct feel_scope *scope, struct feel_value *ret)
 {
     struct feel_list_builder list = { .ev = ev };
-    struct feel_value item;
+    struct feel_value item = { 0 };
 
     for (size_t i = 0; i < node->n_kids; i++) {
         enum rc rc = feel_evaluate(ev, node->kids[i], scope, &item);
@@ -387,7 +389,7 @@ static enum rc evaluate_unary_test(struct feel_evaluation *ev, const struct feel
                                    const struct feel_scope *scope, struct feel_value *ret)
 {
     struct feel_range range = { 0 };
-    struct feel_value bound;
+    struct feel_value bound = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &bound);
 
     if (rc)
@@ -409,7 +411,7 @@ static enum rc evaluate_unary_test(struct feel_evaluation *ev, const struct feel
 static enum rc evaluate_instance(struct feel_evaluation *ev, const struct feel_node *node,
                                  const struct feel_scope *scope, struct feel_value *ret)
 {
-    struct feel_value v;
+    struct feel_value v = { 0 };
     enum rc rc = feel_evaluate(ev, node->kids[0], scope, &v);
 
     if (rc)
@@ -481,7 +483,7 @@ enum rc feel_eval(const struct feel *feel, const struct feel_value *context,
                   struct feel_value *ret, struct feel_diagnostics *diagnostics, struct err *err)
 {
     struct feel_scope *scope = arena_new(arena, struct feel_scope); /* functions keep it */
-    struct feel_value value;
+    struct feel_value value = { 0 };
     struct feel_evaluation ev = { .limits = limits,
                                   .steps = limits->steps,
                                   .depth = limits->depth,

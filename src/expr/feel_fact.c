@@ -6,13 +6,13 @@
 
 void feel_problem(struct feel_checker *ck, const struct feel_node *node, const char *fmt, ...)
 {
-    va_list ap;
-
     if (ck->n_problems == FEEL_PROBLEMS_MAX)
         return;
     struct feel_problem *problem = &ck->problems[ck->n_problems++];
     problem->line = node->line;
     problem->column = node->column;
+
+    va_list ap;
     va_start(ap, fmt);
     vsnprintf(problem->message, sizeof(problem->message), fmt, ap);
     va_end(ap);
@@ -369,7 +369,7 @@ enum rc feel_infer_path(struct feel_checker *ck, const struct feel_node *node,
                         const struct feel_fact_scope *scope, bool record, struct feel_fact *ret)
 {
     const struct feel_node *kid = node->kids[0];
-    struct feel_fact of, item, entry;
+    struct feel_fact of = { 0 }, item = { 0 }, entry = { 0 };
     enum rc rc = kid->kind == FEEL_NODE_NAME   ? feel_infer_name(ck, kid, scope, false, &of)
                  : kid->kind == FEEL_NODE_PATH ? feel_infer_path(ck, kid, scope, false, &of)
                                                : feel_infer(ck, kid, scope, &of);

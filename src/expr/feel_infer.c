@@ -181,7 +181,7 @@ static struct feel_fact infer_arithmetic(struct feel_checker *ck, const struct f
 static enum rc infer_binary(struct feel_checker *ck, const struct feel_node *node,
                             const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact kids[2];
+    struct feel_fact kids[2] = { 0 };
     enum rc rc = infer_kids(ck, node, scope, kids, 2);
 
     if (rc)
@@ -211,7 +211,7 @@ static enum rc infer_negate(struct feel_checker *ck, const struct feel_node *nod
 static enum rc infer_between(struct feel_checker *ck, const struct feel_node *node,
                              const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact kids[3];
+    struct feel_fact kids[3] = { 0 };
     enum rc rc = infer_kids(ck, node, scope, kids, 3);
 
     if (rc)
@@ -241,7 +241,7 @@ static enum rc infer_in(struct feel_checker *ck, const struct feel_node *node,
                         const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
     static const struct str tested[] = { { "?", 1 } };
-    struct feel_fact v, test;
+    struct feel_fact v = { 0 }, test = { 0 };
     unsigned may = MAY_BE_TRUE | MAY_BE_FALSE;
     enum rc rc = feel_infer(ck, node->kids[0], scope, &v);
 
@@ -270,7 +270,7 @@ static enum rc infer_in(struct feel_checker *ck, const struct feel_node *node,
 static enum rc infer_if(struct feel_checker *ck, const struct feel_node *node,
                         const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact kids[3];
+    struct feel_fact kids[3] = { 0 };
     enum rc rc = infer_kids(ck, node, scope, kids, 3);
 
     if (rc)
@@ -288,7 +288,7 @@ static enum rc infer_if(struct feel_checker *ck, const struct feel_node *node,
 static enum rc infer_list(struct feel_checker *ck, const struct feel_node *node,
                           const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact item = feel_fact_unknown(), next;
+    struct feel_fact item = feel_fact_unknown(), next = { 0 };
 
     for (size_t i = 0; i < node->n_kids; i++) {
         enum rc rc = feel_infer(ck, node->kids[i], scope, &next);
@@ -304,7 +304,7 @@ static enum rc infer_context(struct feel_checker *ck, const struct feel_node *no
                              const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
     struct feel_field *fields = arena_array(ck->arena, struct feel_field, node->n_kids + 1);
-    struct feel_fact context = feel_fact_of(FEEL_CONTEXT), entry;
+    struct feel_fact context = feel_fact_of(FEEL_CONTEXT), entry = { 0 };
     struct feel_fact_scope inner = { .outer = scope, .context = &context };
 
     if (!fields)
@@ -331,7 +331,7 @@ static enum rc infer_context(struct feel_checker *ck, const struct feel_node *no
 static enum rc infer_range(struct feel_checker *ck, const struct feel_node *node,
                            const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact ends[2];
+    struct feel_fact ends[2] = { 0 };
     enum rc rc = infer_kids(ck, node, scope, ends, node->n_kids);
 
     if (rc)
@@ -360,13 +360,13 @@ static void check_span(struct feel_checker *ck, const struct feel_node *node,
 static enum rc infer_iteration(struct feel_checker *ck, const struct feel_node *node,
                                const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact facts[FEEL_ITERATORS_MAX + 1], body;
+    struct feel_fact facts[FEEL_ITERATORS_MAX + 1] = { 0 }, body = { 0 };
     struct str names[FEEL_ITERATORS_MAX + 1];
     struct feel_fact_scope inner = { .outer = scope, .names = names, .facts = facts };
     unsigned null = 0;
 
     for (size_t i = 0; i < node->n_names; i++) {
-        struct feel_fact source;
+        struct feel_fact source = { 0 };
         enum rc rc = feel_infer(ck, node->kids[i], &inner, &source);
 
         if (rc)
@@ -399,7 +399,7 @@ static enum rc infer_filter(struct feel_checker *ck, const struct feel_node *nod
                             const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
     static const struct str names[] = { { "item", 4 } };
-    struct feel_fact of, filter;
+    struct feel_fact of = { 0 }, filter = { 0 };
     enum rc rc = feel_infer(ck, node->kids[0], scope, &of);
 
     if (rc)
@@ -438,7 +438,7 @@ static enum rc infer_function(struct feel_checker *ck, const struct feel_node *n
                               const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
     struct feel_fact *facts = arena_array(ck->arena, struct feel_fact, node->n_names + 1);
-    struct feel_fact body;
+    struct feel_fact body = { 0 };
 
     if (!facts)
         return arena_fail(ck->arena, ck->err, "type");
@@ -462,7 +462,7 @@ static enum rc infer_literal(const struct feel_node *node, struct feel_fact *ret
 enum rc feel_infer(struct feel_checker *ck, const struct feel_node *node,
                    const struct feel_fact_scope *scope, struct feel_fact *ret)
 {
-    struct feel_fact kid;
+    struct feel_fact kid = { 0 };
     enum rc rc;
 
     switch (node->kind) {

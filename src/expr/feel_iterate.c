@@ -88,7 +88,7 @@ static bool span_domain(const struct feel_range *range, bool may_descend, struct
 static bool open_domain(struct feel_evaluation *ev, const struct feel_node *source,
                         const struct feel_value *v, struct domain *ret)
 {
-    struct feel_value ignored;
+    struct feel_value ignored = { 0 };
 
     *ret = (struct domain){ 0 };
     ev->at = source;
@@ -143,7 +143,7 @@ static bool is_decided(const struct iteration *it)
 
 static enum rc take_body(struct iteration *it, const struct feel_scope *scope)
 {
-    struct feel_value v;
+    struct feel_value v = { 0 };
     enum rc rc = feel_evaluate(it->ev, it->node->kids[it->node->n_kids - 1], scope, &v);
 
     if (rc)
@@ -190,7 +190,7 @@ static enum rc iterate_item(struct iteration *it, size_t depth, const struct fee
 
 static enum rc iterate(struct iteration *it, size_t depth, const struct feel_scope *scope)
 {
-    struct feel_value source;
+    struct feel_value source = { 0 };
     struct domain domain;
 
     if (depth == it->node->n_names)
@@ -283,7 +283,7 @@ static enum rc filter_empty(struct feel_evaluation *ev, const struct feel_node *
     static const struct feel_value null = { .kind = FEEL_NULL };
     size_t n_diagnostics = ev->diagnostics->n;
     const struct feel_scope *scope = NULL;
-    struct feel_value v;
+    struct feel_value v = { 0 };
     enum rc rc = item_scope(ev, &null, outer, &scope);
 
     if (!rc)
@@ -304,7 +304,7 @@ static enum rc filter_items(struct feel_evaluation *ev, const struct feel_node *
 {
     struct feel_list_builder kept = { .ev = ev };
     const struct feel_scope *scope = NULL;
-    struct feel_value v;
+    struct feel_value v = { 0 };
 
     for (size_t i = 0; i < list->list.n; i++) {
         enum rc rc = item_scope(ev, &list->list.items[i], outer, &scope);

@@ -151,7 +151,7 @@ static enum rc is_replaced(struct feel_evaluation *ev, const struct feel_value *
                            bool *ret, bool *ret_failed)
 {
     struct feel_value pair[2] = { args[0].list.items[i], args[2] };
-    struct feel_value match;
+    struct feel_value match = { 0 };
     enum rc rc = feel_invoke(ev, args[1].function, pair, 2, &match);
 
     *ret = feel_truth(&match) == FEEL_TRUE;
@@ -255,7 +255,7 @@ enum rc feel_builtin_duplicate_values(struct feel_evaluation *ev, const struct f
 enum rc feel_builtin_union(struct feel_evaluation *ev, const struct feel_value *args,
                            struct feel_value *ret)
 {
-    struct feel_value all;
+    struct feel_value all = { 0 };
     enum rc rc = feel_builtin_concatenate(ev, args, &all);
 
     return rc ? rc : feel_builtin_distinct_values(ev, &all, ret);
@@ -295,7 +295,7 @@ static enum rc comes_before(struct sorting *s, const struct feel_value *a,
                             const struct feel_value *b, bool *ret)
 {
     struct feel_value pair[2] = { *a, *b };
-    struct feel_value outcome;
+    struct feel_value outcome = { 0 };
     int order;
 
     if (!s->precedes) {

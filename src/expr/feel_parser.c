@@ -132,7 +132,7 @@ bool feel_parser_add_kid(struct feel_parser *p, struct feel_node *node, struct f
             return false;
         }
         if (node->n_kids)
-            memcpy(kids, node->kids, node->n_kids * sizeof(*kids));
+            memcpy(kids, node->kids, node->n_kids * sizeof(struct feel_node *));
         node->kids = kids;
     }
     node->kids[node->n_kids++] = kid;

@@ -71,7 +71,7 @@ static struct feel_node *parse_string(struct feel_parser *p)
 
 static struct feel_node *parse_at_literal(struct feel_parser *p)
 {
-    struct feel_value value;
+    struct feel_value value = { 0 };
     struct str text;
 
     if (!decode_string_token(p, 2, &text))

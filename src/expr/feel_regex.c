@@ -156,7 +156,7 @@ static enum rc split_all(struct feel_evaluation *ev, const struct regex *regex, 
 {
     struct feel_list_builder parts = { .ev = ev };
     struct regex_match match;
-    struct feel_value part;
+    struct feel_value part = { 0 };
     size_t at = 0;
 
     for (;;) {

@@ -158,7 +158,7 @@ static enum rc sort_numbers(struct feel_evaluation *ev, const struct feel_value 
 enum rc feel_builtin_median(struct feel_evaluation *ev, const struct feel_value *args,
                             struct feel_value *ret)
 {
-    struct feel_value sorted;
+    struct feel_value sorted = { 0 };
     size_t n = args[0].list.n;
 
     if (n == 0 || !are_numbers(&args[0]))
@@ -177,7 +177,7 @@ enum rc feel_builtin_mode(struct feel_evaluation *ev, const struct feel_value *a
                           struct feel_value *ret)
 {
     struct feel_list_builder modes = { .ev = ev };
-    struct feel_value sorted;
+    struct feel_value sorted = { 0 };
     size_t most = 0, run = 0;
 
     if (!are_numbers(&args[0]))

@@ -501,7 +501,7 @@ enum rc feel_temporal_arithmetic(struct feel_evaluation *ev, enum feel_operator 
                                  struct feel_value *ret)
 {
     bool sum = op == FEEL_ADD || op == FEEL_SUBTRACT, ok = false;
-    struct feel_value v;
+    struct feel_value v = { 0 };
 
     if (is_moment(a) && is_duration(b) && sum)
         ok = add_duration(a, b, op == FEEL_SUBTRACT, &v);

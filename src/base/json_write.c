@@ -26,7 +26,7 @@ static void append_escaped(struct buf *out, uint32_t c, const char *bytes, size_
 
 void json_append_string(struct buf *out, struct str text)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
 
     buf_append_char(out, '"');
     for (const char *at = text.at; at < end;) {

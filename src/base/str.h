@@ -25,6 +25,12 @@ static inline struct str str_of(const char *text)
     return (struct str){ text, text ? strlen(text) : 0 };
 }
 
+/* One past the last byte. (NULL + 0 is undefined in C, and an empty str may have no memory.) */
+static inline const char *str_end(struct str text)
+{
+    return text.len ? text.at + text.len : text.at;
+}
+
 static inline bool str_equal(struct str a, struct str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);

@@ -68,7 +68,7 @@ size_t utf8_encode(uint32_t c, char bytes[UTF8_BYTES_MAX])
 
 bool utf8_valid(struct str text)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     uint32_t c;
 
     for (const char *at = text.at; at < end;) {

@@ -295,7 +295,7 @@ static enum rc refuse_non_utf8(struct str text, struct err *err)
     size_t line = 1, column = 1;
     uint32_t c;
 
-    for (const char *at = text.at, *end = text.at + text.len; at < end; column++) {
+    for (const char *at = text.at, *end = str_end(text); at < end; column++) {
         size_t len = utf8_decode(at, end, &c);
         if (len == 0)
             return err_set(err, RC_INVALID, "line %zu, column %zu: invalid UTF-8", line, column);

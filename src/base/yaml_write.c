@@ -11,7 +11,7 @@ static bool needs_escape(uint32_t c)
 /* May the text stand without quotes in block style? Careful rather than complete. */
 static bool can_be_plain(struct str text)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     char first = text.len ? text.at[0] : '\0', last = text.len ? end[-1] : '\0';
     bool begins_well = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z') ||
                        (first >= '0' && first <= '9') || first == '_' || first == '/' ||
@@ -31,7 +31,7 @@ static bool can_be_plain(struct str text)
 
 static void append_quoted(struct buf *out, struct str text)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     uint32_t c = 0;
 
     buf_append_char(out, '"');

@@ -9,7 +9,7 @@ typedef utf8proc_int32_t map_fn(utf8proc_int32_t c);
 static enum rc map_case(struct feel_evaluation *ev, struct str text, map_fn *map,
                         struct feel_value *ret)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     char *out = arena_array(ev->arena, char, 2 * text.len + UTF8_BYTES_MAX);
     size_t len = 0, taken;
     uint32_t c;

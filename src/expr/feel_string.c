@@ -42,7 +42,7 @@ static size_t offset_of(struct str text, size_t n)
     uint32_t c;
 
     for (; n > 0 && at < text.len; n--)
-        at += utf8_decode(text.at + at, text.at + text.len, &c);
+        at += utf8_decode(text.at + at, str_end(text), &c);
     return at;
 }
 

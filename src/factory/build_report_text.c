@@ -44,7 +44,7 @@ static void append_name(struct buf *out, struct str name, size_t width)
 {
     size_t n = 0;
 
-    for (const char *at = name.at, *end = name.at + name.len; at < end && n < width; n++) {
+    for (const char *at = name.at, *end = str_end(name); at < end && n < width; n++) {
         uint32_t c;
         size_t len = utf8_decode(at, end, &c);
 

@@ -43,7 +43,7 @@ struct place {
 
 static const char *line_start(struct str source, uint32_t line)
 {
-    const char *at = source.at, *end = source.at + source.len;
+    const char *at = source.at, *end = str_end(source);
 
     for (uint32_t i = 1; i < line && at < end; i++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -55,7 +55,7 @@ static const char *line_start(struct str source, uint32_t line)
 /* Characters of the line at `at`, and how many blanks begin it. */
 static uint32_t line_length(struct str source, const char *at, uint32_t *ret_indent)
 {
-    const char *end = source.at + source.len;
+    const char *end = str_end(source);
     uint32_t n = 0;
 
     *ret_indent = 0;
@@ -72,7 +72,7 @@ static struct place place_in_folded(struct str source, uint32_t line, uint32_t c
 {
     uint32_t indent, length = line_length(source, line_start(source, line), &indent);
 
-    while (column > length - indent + 1 && line_start(source, line + 1) < source.at + source.len) {
+    while (column > length - indent + 1 && line_start(source, line + 1) < str_end(source)) {
         column -= length - indent + 1;
         line++;
         length = line_length(source, line_start(source, line), &indent);
@@ -84,7 +84,7 @@ static struct place place_in_folded(struct str source, uint32_t line, uint32_t c
 static struct place place_of(struct str source, const struct spec_text *text, uint32_t line,
                              uint32_t column)
 {
-    const char *at = line_start(source, text->line), *end = source.at + source.len;
+    const char *at = line_start(source, text->line), *end = str_end(source);
     uint32_t indent;
 
     for (uint32_t skipped = 1; at < end && skipped < text->column; at++)

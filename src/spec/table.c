@@ -171,7 +171,7 @@ static enum rc read_json_row(struct rows *rows, struct str text, uint32_t line, 
 
 static enum rc read_jsonl(struct rows *rows, struct str text, struct err *err)
 {
-    const char *at = text.at, *end = text.at + text.len;
+    const char *at = text.at, *end = str_end(text);
 
     for (uint32_t line = 1; at < end; line++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));

@@ -48,7 +48,7 @@ static uint32_t hash_of(uint64_t h, uint32_t block)
 /* Lowered characters; a byte that is not UTF-8 counts as one U+FFFD. */
 static size_t decode(struct str text, uint32_t *chars)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     size_t n = 0;
 
     for (const char *at = text.at; at < end;) {

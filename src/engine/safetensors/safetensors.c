@@ -236,7 +236,7 @@ enum rc safetensors_parse(const uint8_t *bytes, size_t size, struct arena *arena
 {
     ASSERT(bytes || size == 0);
 
-    struct reader r = { .at = bytes, .end = bytes + size };
+    struct reader r = { .at = bytes, .end = size ? bytes + size : bytes };
     struct json *header;
     enum rc rc = read_header(&r, arena, &header, err);
     if (rc)

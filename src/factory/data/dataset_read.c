@@ -420,7 +420,7 @@ static bool is_blank_line(struct str line)
 
 static enum rc read_jsonl(struct reading *reading, struct str text, struct err *err)
 {
-    const char *end = text.at + text.len;
+    const char *end = str_end(text);
     uint32_t number = 1;
 
     for (const char *at = text.at; at < end; number++) {

@@ -4,7 +4,7 @@
 
 bool http_route_match(const char *pattern, struct str path, struct str *params, size_t n_max)
 {
-    const char *at = path.at, *end = path.at + path.len;
+    const char *at = path.at, *end = str_end(path);
     size_t n = 0;
 
     while (*pattern && at < end) {

@@ -7,21 +7,24 @@
 /* One head of one row: where its parts lie. */
 struct head {
     size_t n, depth, width;     /* tokens, D, C */
+    size_t square;              /* stride of an (n, n) matrix */
     float *query, *key, *value; /* (n, D), stride 3C */
     float scale;
     struct train_dropout dropout;
-    uint32_t number; /* dropout's number of the first probability */
+    uint32_t number; /* dropout's of the first probability */
 };
 
 static struct head head_of(const struct train_network *net, const struct train_layer *layer,
                            size_t h, size_t first, size_t end, struct train_dropout dropout)
 {
     const struct bert_config *config = &net->layout->config;
-    size_t depth = config->width / config->n_heads;
+    size_t depth = config->width / config->n_heads, n = end - first,
+           square = train_square_stride(n);
     float *query = layer->qkv + first * 3 * config->width + h * depth;
 
     return (struct head){
-        .n = end - first,
+        .n = n,
+        .square = square,
         .depth = depth,
         .width = config->width,
         .query = query,
@@ -29,7 +32,9 @@ static struct head head_of(const struct train_network *net, const struct train_l
         .value = query + 2 * config->width,
         .scale = 1.0f / sqrtf((float)depth),
         .dropout = dropout,
-        .number = (uint32_t)((first * config->n_heads + h) * config->n_positions),
+        /* a row's heads take n * square each of the n * H * S numbers that its tokens have */
+        .number = (uint32_t)(first * config->n_heads * train_square_stride(config->n_positions) +
+                             h * n * square),
     };
 }
 
@@ -43,22 +48,14 @@ static void probabilities(const struct train_network *net, const struct head *he
         .a = gemm_plain(head->query, 3 * head->width),
         .b = gemm_transposed(head->key, 3 * head->width),
         .c = p,
-        .c_stride = head->n,
+        .c_stride = head->square,
     });
-    net->ops->softmax(p, head->scale, head->n, head->n);
+    net->ops->softmax(p, head->square, head->scale, head->n, head->n);
 }
 
-/* Each probability has its own number, the same in both directions, whatever the batch around. */
 static void drop(const struct train_network *net, const struct head *head, float *p)
 {
-    const struct bert_config *config = &net->layout->config;
-
-    if (head->dropout.threshold == 0)
-        return;
-    for (size_t i = 0; i < head->n; i++)
-        net->ops->drop(p + i * head->n, &head->dropout,
-                       head->number + (uint32_t)(i * config->n_heads * config->n_positions),
-                       head->n);
+    net->ops->drop(p, &head->dropout, head->number, head->n * head->square);
 }
 
 void train_attention_forward(const struct train_network *net, struct train_layer *layer,
@@ -73,7 +70,7 @@ void train_attention_forward(const struct train_network *net, struct train_layer
             .m = head.n,
             .n = head.depth,
             .depth = head.n,
-            .a = gemm_plain(square, head.n),
+            .a = gemm_plain(square, head.square),
             .b = gemm_plain(head.value, 3 * head.width),
             .c = layer->context + first * head.width + h * head.depth,
             .c_stride = head.width,
@@ -91,28 +88,28 @@ void train_attention_forward(const struct train_network *net, struct train_layer
 static void head_backward(const struct train_network *net, const struct head *head,
                           const float *dcontext, float *square)
 {
-    size_t n = head->n, depth = head->depth, stride = 3 * head->width;
-    float *p = square, *dp = p + n * n, *kept = dp + n * n, *dquery = kept + n * n;
+    size_t n = head->n, depth = head->depth, stride = 3 * head->width, wide = head->square;
+    float *p = square, *dp = p + n * wide, *kept = dp + n * wide, *dquery = kept + n * wide;
     gemm_fn *multiply = net->gemm->run;
 
     probabilities(net, head, p);
     multiply(&(struct gemm){ n, n, depth, gemm_plain(dcontext, head->width),
-                             gemm_transposed(head->value, stride), dp, n, false });
+                             gemm_transposed(head->value, stride), dp, wide, false });
     if (head->dropout.threshold) {
-        memcpy(kept, p, n * n * sizeof(*p));
+        memcpy(kept, p, n * wide * sizeof(*p));
         drop(net, head, kept);
         drop(net, head, dp);
     } else {
         kept = p;
     }
-    multiply(&(struct gemm){ n, depth, n, gemm_transposed(kept, n),
+    multiply(&(struct gemm){ n, depth, n, gemm_transposed(kept, wide),
                              gemm_plain(dcontext, head->width), head->value, stride, false });
 
-    net->ops->softmax_backward(dp, p, head->scale, n, n);
-    multiply(&(struct gemm){ n, depth, n, gemm_plain(dp, n), gemm_plain(head->key, stride), dquery,
-                             depth, false });
-    multiply(&(struct gemm){ n, depth, n, gemm_transposed(dp, n), gemm_plain(head->query, stride),
-                             head->key, stride, false });
+    net->ops->softmax_backward(dp, p, wide, head->scale, n, n);
+    multiply(&(struct gemm){ n, depth, n, gemm_plain(dp, wide), gemm_plain(head->key, stride),
+                             dquery, depth, false });
+    multiply(&(struct gemm){ n, depth, n, gemm_transposed(dp, wide),
+                             gemm_plain(head->query, stride), head->key, stride, false });
     for (size_t i = 0; i < n; i++)
         memcpy(head->query + i * stride, dquery + i * depth, depth * sizeof(float));
 }

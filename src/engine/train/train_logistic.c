@@ -47,7 +47,7 @@ static void forward_task(void *context, size_t task, size_t worker)
                                  gemm_plain(p->features + first * p->width, p->width),
                                  gemm_transposed(fit->at, p->width), z, k, false });
     p->ops->add_bias(z, k, fit->at + k * p->width, n, k);
-    p->ops->softmax(z, 1.0f, n, k);
+    p->ops->softmax(z, k, 1.0f, n, k);
     fit->losses[task] = 0.0;
     for (size_t r = 0; r < n; r++, z += k) {
         size_t label = (size_t)p->labels[first + r];

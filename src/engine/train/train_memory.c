@@ -58,8 +58,8 @@ static enum rc squares_init(struct train_memory *memory, const struct bert_confi
     enum rc rc = RC_OK;
 
     for (size_t i = 0; i < memory->n_ranges && !rc; i++) {
-        const struct area area = { &memory->square[i],
-                                   3 * n * n + n * (config->width / config->n_heads) };
+        const struct area area = { &memory->square[i], n * (3 * train_square_stride(n) +
+                                                            config->width / config->n_heads) };
 
         rc = allocate(&area, 1, arena, err);
     }

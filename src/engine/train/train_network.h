@@ -139,8 +139,14 @@ void train_heads_forward(const struct train_network *net, struct train_memory *m
 void train_heads_backward(const struct train_network *net, struct train_memory *memory,
                           const struct train_batch *batch, size_t first, size_t end);
 
+/* A matrix of attention has rows of whole vectors. */
+static inline size_t train_square_stride(size_t n)
+{
+    return (n + TRAIN_LANES - 1) / TRAIN_LANES * TRAIN_LANES;
+}
+
 /* Attention of one row and all heads, tokens [first, end) of the layer's qkv. Backward reads
- * d(context) and replaces qkv by its gradient. square: 3 S S + S D values, S = n_positions. */
+ * d(context) and replaces qkv by its gradient. square: 3 n stride + n D values for n tokens. */
 void train_attention_forward(const struct train_network *net, struct train_layer *layer,
                              size_t first, size_t end, struct train_dropout dropout, float *square);
 void train_attention_backward(const struct train_network *net, struct train_layer *layer,

@@ -12,12 +12,12 @@
 
 enum { DOT_BLOCK = 4096 };
 
-/* e^x within 2 ulp for -87 <= x <= 88, saturating outside. Cody & Waite's reduction, then the
- * series. */
+/* e^x within 2 ulp for -80 <= x <= 88, saturating outside: smaller values would soon be subnormal,
+ * at a hundred times the cost. Cody & Waite's reduction, then the series. */
 static inline float exp_lane(float x)
 {
     const float shifter = 12582912.0f;     /* 1.5 * 2^23: adding it rounds to an integer */
-    float above = x > -87.0f ? x : -87.0f; /* so too if x is NaN */
+    float above = x > -80.0f ? x : -80.0f; /* so too if x is NaN */
     float clamped = above < 88.0f ? above : 88.0f;
     float shifted = clamped * 1.44269504f + shifter;
     float n = shifted - shifter;
@@ -51,14 +51,14 @@ static inline float normal_lane(float x, float *density)
     return x < 0.0f ? upper : 1.0f - upper;
 }
 
-static inline float keep_lane(const struct train_dropout *d, uint32_t number)
+static inline float keep_lane(uint32_t number, uint32_t key, uint32_t threshold, float scale)
 {
-    uint32_t h = (number ^ d->key) * 0x9E3779B1u; /* the finaliser of MurmurHash3 */
+    uint32_t h = (number ^ key) * 0x9E3779B1u; /* the finaliser of MurmurHash3 */
 
     h = (h ^ (h >> 16)) * 0x85EBCA6Bu;
     h = (h ^ (h >> 13)) * 0xC2B2AE35u;
     h ^= h >> 16;
-    return h >= d->threshold ? d->scale : 0.0f;
+    return h >= threshold ? scale : 0.0f;
 }
 
 static void bias_gelu(float *restrict y, float *restrict x, const float *restrict bias, size_t rows,
@@ -96,11 +96,14 @@ static void add_bias(float *restrict x, size_t stride, const float *restrict bia
 
 static void drop(float *restrict x, const struct train_dropout *d, uint32_t first, size_t n)
 {
-    if (d->threshold == 0)
+    uint32_t key = d->key, threshold = d->threshold, end = (uint32_t)n;
+    float scale = d->scale;
+
+    if (threshold == 0)
         return;
 #pragma omp simd
-    for (size_t j = 0; j < n; j++)
-        x[j] *= keep_lane(d, first + (uint32_t)j);
+    for (uint32_t j = 0; j < end; j++) /* 32 bits, as the lanes of the hash */
+        x[j] *= keep_lane(first + j, key, threshold, scale);
 }
 
 static void join(float *restrict x, const float *restrict add, size_t n)
@@ -168,37 +171,53 @@ static void norm_backward(float *restrict grad, float *restrict hat, const float
     }
 }
 
-static void softmax(float *restrict x, float scale, size_t rows, size_t n)
+/* Columns n to stride of each row; apart from the loops that read them, which would wait for the
+ * stores. */
+static void fill_behind(float *x, size_t stride, size_t rows, size_t n, float value)
 {
-    for (size_t i = 0; i < rows; i++, x += n) {
+    if (n == stride)
+        return;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = n; j < stride; j++)
+            x[i * stride + j] = value;
+}
+
+static void softmax(float *restrict x, size_t stride, float scale, size_t rows, size_t n)
+{
+    float *begin = x;
+
+    fill_behind(begin, stride, rows, n, -INFINITY);
+    for (size_t i = 0; i < rows; i++, x += stride) {
         float top = -INFINITY, sum = 0.0f;
 
 #pragma omp simd reduction(max : top)
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < stride; j++)
             top = x[j] > top ? x[j] : top;
 #pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++) {
-            x[j] = exp_lane(scale * (x[j] - top));
+        for (size_t j = 0; j < stride; j++) {
+            x[j] = exp_lane(scale * (x[j] - top)); /* behind n: e^-80 beside a sum of at least 1 */
             sum += x[j];
         }
         float inverse = 1.0f / sum;
 #pragma omp simd
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < stride; j++)
             x[j] *= inverse;
     }
+    fill_behind(begin, stride, rows, n, 0.0f);
 }
 
-static void softmax_backward(float *restrict grad, const float *restrict p, float scale,
-                             size_t rows, size_t n)
+static void softmax_backward(float *restrict grad, const float *restrict p, size_t stride,
+                             float scale, size_t rows, size_t n)
 {
-    for (size_t i = 0; i < rows; i++, grad += n, p += n) {
+    fill_behind(grad, stride, rows, n, 0.0f);
+    for (size_t i = 0; i < rows; i++, grad += stride, p += stride) {
         float sum = 0.0f;
 
 #pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < stride; j++)
             sum += grad[j] * p[j];
 #pragma omp simd
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < stride; j++)
             grad[j] = scale * p[j] * (grad[j] - sum);
     }
 }

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TRAIN_LANES = 16 };
+
 /*
  * Dropout: value number i of a site is kept, and multiplied by 1 / (1 - rate), when
  * hash(key, i) >= rate * 2^32. The decision depends on nothing else, so backward repeats forward's
@@ -65,10 +67,13 @@ struct train_ops {
     void (*norm_backward)(float *grad, float *hat, const float *rstd, const struct train_norm *p,
                           float *dgain, float *dshift, size_t rows, size_t n);
 
-    /* Each row becomes softmax(scale * row). */
-    void (*softmax)(float *x, float scale, size_t rows, size_t n);
-    /* grad: dp in; out, the gradient before scaling: scale * p * (dp - sum(dp * p)). */
-    void (*softmax_backward)(float *grad, const float *p, float scale, size_t rows, size_t n);
+    /* Each row becomes softmax(scale * row). What lies between n and stride is overwritten: with a
+     * stride that is a multiple of TRAIN_LANES, rows of a few values take whole vectors. */
+    void (*softmax)(float *x, size_t stride, float scale, size_t rows, size_t n);
+    /* grad: dp in; out, the gradient before scaling: scale * p * (dp - sum(dp * p)). p as softmax
+     * left it. */
+    void (*softmax_backward)(float *grad, const float *p, size_t stride, float scale, size_t rows,
+                             size_t n);
 
     /* x[i] is dropped or scaled as number first + i. */
     void (*drop)(float *x, const struct train_dropout *d, uint32_t first, size_t n);

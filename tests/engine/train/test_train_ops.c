@@ -67,8 +67,27 @@ static void run_norm_backward(const struct train_ops *ops, struct bench *b, size
 
 static void run_softmax(const struct train_ops *ops, struct bench *b, size_t n)
 {
-    ops->softmax(b->at[0], 0.7f, ROWS, n);
-    ops->softmax_backward(b->at[1], b->at[2], 0.7f, ROWS, n);
+    ops->softmax(b->at[0], n, 0.7f, ROWS, n);
+    ops->softmax_backward(b->at[1], b->at[2], n, 0.7f, ROWS, n);
+}
+
+/* A wider stride: what lies behind n does not count. */
+static void run_wide_softmax(const struct train_ops *ops, struct bench *b, size_t n)
+{
+    size_t stride = (n + TRAIN_LANES - 1) / TRAIN_LANES * TRAIN_LANES;
+
+    if (n % 3 == 0)
+        b->at[0][n] = NAN;
+    ops->softmax(b->at[0], stride, 0.7f, ROWS, n);
+    memcpy(b->at[2], b->at[0], sizeof(b->at[0]));
+    ops->softmax_backward(b->at[1], b->at[2], stride, 0.7f, ROWS, n);
+    for (size_t i = 0; i < ROWS; i++) {
+        double sum = 0.0;
+
+        for (size_t j = 0; j < n; j++)
+            sum += (double)b->at[0][i * stride + j];
+        assert_true(fabs(sum - 1.0) < 1e-5);
+    }
 }
 
 static void run_sums(const struct train_ops *ops, struct bench *b, size_t n)
@@ -93,8 +112,13 @@ static const struct {
     const char *name;
     void (*run)(const struct train_ops *ops, struct bench *b, size_t n);
 } operations[] = {
-    { "gelu", run_gelu },       { "norm", run_norm }, { "norm_backward", run_norm_backward },
-    { "softmax", run_softmax }, { "sums", run_sums }, { "adamw", run_adamw },
+    { "gelu", run_gelu },
+    { "norm", run_norm },
+    { "norm_backward", run_norm_backward },
+    { "softmax", run_softmax },
+    { "wide softmax", run_wide_softmax },
+    { "sums", run_sums },
+    { "adamw", run_adamw },
 };
 
 static void compare(const char *what, size_t n, const float *got, const float *want,

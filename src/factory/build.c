@@ -117,14 +117,14 @@ static enum rc start(struct build *b, struct err *err)
     return RC_OK;
 }
 
-static enum rc register_version(struct build *b, const struct json *verdict,
-                                struct json_writer *result, struct err *err)
+static enum rc run_register(struct build *b, enum spec_candidate kind, struct json_writer *result,
+                            struct err *err)
 {
     CLEANUP(buf_releasep) struct buf calibration = { .limit = MANIFEST_NUMBERS_MAX };
-    struct build_candidate *chosen = &b->candidates[b->chosen];
-    const struct json *reasons = json_find(verdict, "reasons");
-    const struct json *accepted = json_find(verdict, "accepted");
-    const char **texts = arena_array(&b->arena, const char *, reasons ? reasons->n + 1 : 1);
+    struct build_candidate *chosen = &b->candidates[kind];
+    const struct json *reasons = json_find(b->verdict, "reasons");
+    const struct json *accepted = json_find(b->verdict, "accepted");
+    const char **texts = arena_array(&b->arena, const char *, reasons->n + 1);
     struct manifest manifest = { .team = b->o->team,
                                  .slm = b->o->slm,
                                  .spec = b->spec_digest,
@@ -140,17 +140,15 @@ static enum rc register_version(struct build *b, const struct json *verdict,
 
     if (!texts)
         return arena_fail(&b->arena, err, "reasons");
-    if (!reasons || !accepted)
-        return err_set(err, RC_CORRUPT, "the build's journal has no verdict");
     for (size_t i = 0; i < reasons->n; i++) {
         texts[i] = arena_strndup(&b->arena, reasons->items[i].text.at, reasons->items[i].text.len);
         if (!texts[i])
             return arena_fail(&b->arena, err, "reasons");
     }
-    enum rc rc = build_find_digest(verdict, "report", &manifest.report, err);
+    enum rc rc = build_find_digest(b->verdict, "report", &manifest.report, err);
     if (rc)
         return rc;
-    if (b->chosen != SPEC_LINEAR)
+    if (kind != SPEC_LINEAR)
         manifest.base = b->base_digest;
     if (b->production)
         manifest.parent = *version_digest(b->production);
@@ -170,16 +168,6 @@ static enum rc register_version(struct build *b, const struct json *verdict,
     json_key(result, "number");
     json_i64(result, number);
     return RC_OK;
-}
-
-static enum rc run_register(struct build *b, enum spec_candidate kind, struct json_writer *result,
-                            struct err *err)
-{
-    struct json *verdict = NULL;
-    enum rc rc = build_verdict(b, &verdict, err); /* recorded: read back */
-
-    (void)kind;
-    return rc ? rc : register_version(b, verdict, result, err);
 }
 
 static bool is_named(const struct spec *spec, enum spec_candidate kind)
@@ -212,13 +200,12 @@ static enum rc make_candidates(struct build *b, struct err *err)
     return rc;
 }
 
-static enum rc keep_result(struct build *b, const struct json *verdict,
-                           const struct json *registered, struct arena *arena,
+static enum rc keep_result(struct build *b, const struct json *registered, struct arena *arena,
                            struct build_result *ret_result, struct err *err)
 {
-    const struct json *reasons = json_find(verdict, "reasons");
+    const struct json *reasons = json_find(b->verdict, "reasons");
     struct build_result result = { .candidate = candidate_name(b->chosen) };
-    enum rc rc = build_find_digest(verdict, "report", &result.report, err);
+    enum rc rc = build_find_digest(b->verdict, "report", &result.report, err);
 
     if (rc == RC_OK)
         rc = build_find_digest(registered, "version", &result.version, err);
@@ -227,7 +214,7 @@ static enum rc keep_result(struct build *b, const struct json *verdict,
     if (!json_find(registered, "number") ||
         !json_to_i64(json_find(registered, "number"), &result.number))
         return err_set(err, RC_CORRUPT, "the build's journal has no 'number'");
-    result.accepted = json_find(verdict, "accepted")->boolean;
+    result.accepted = json_find(b->verdict, "accepted")->boolean;
     result.reasons = arena_array(arena, const char *, reasons->n + 1);
     result.id = arena_strndup(arena, b->id.hex, 16);
     if (!result.reasons || !result.id)
@@ -246,7 +233,7 @@ static enum rc keep_result(struct build *b, const struct json *verdict,
 static enum rc run(struct build *b, struct arena *arena, struct problems *problems,
                    struct build_result *ret_result, struct err *err)
 {
-    struct json *verdict = NULL, *registered = NULL;
+    struct json *registered = NULL;
     enum rc rc = build_plan(b, problems, err);
 
     if (rc == RC_OK)
@@ -258,7 +245,7 @@ static enum rc run(struct build *b, struct arena *arena, struct problems *proble
     if (rc == RC_OK)
         rc = build_choose(b, err);
     if (rc == RC_OK)
-        rc = build_verdict(b, &verdict, err);
+        rc = build_verdict(b, err);
     if (rc == RC_OK)
         rc = build_stage(b, "register", b->chosen, run_register, &registered, err);
     if (rc)
@@ -266,7 +253,7 @@ static enum rc run(struct build *b, struct arena *arena, struct problems *proble
 
     struct err ignored;
     IGNORE_RC(fs_remove(b->checkpoint_path, &ignored)); /* best effort: nothing reads it again */
-    return keep_result(b, verdict, registered, arena, ret_result, err);
+    return keep_result(b, registered, arena, ret_result, err);
 }
 
 static void release(struct build *b)

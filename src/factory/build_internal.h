@@ -23,8 +23,8 @@ struct build_candidate {
     struct fs_map adapter_map;
     struct predictor *predictor;
     struct decide_calibration calibration[SPEC_FIELDS_MAX];
-    bool reached[SPEC_FIELDS_MAX]; /* the target precision has its guarantee */
-    bool meets_gates;              /* on validation rows */
+    bool guaranteed[SPEC_FIELDS_MAX]; /* the target precision is promised, not only estimated */
+    bool meets_gates;                 /* on validation rows */
     double mean_f1;
     struct json *validated; /* the stage's result */
 };
@@ -61,6 +61,7 @@ struct build {
     struct candidate_rows train_texts, valid_texts;
     struct build_candidate candidates[BUILD_CANDIDATES];
     enum spec_candidate chosen;
+    struct json *verdict; /* the stage's result */
 };
 
 /* A stage writes its result as one JSON object; it is recorded, and what stands is read back. */
@@ -76,7 +77,7 @@ MUST_CHECK enum rc build_data(struct build *b, struct err *err);
 MUST_CHECK enum rc build_train(struct build *b, enum spec_candidate kind, struct err *err);
 MUST_CHECK enum rc build_validate(struct build *b, enum spec_candidate kind, struct err *err);
 MUST_CHECK enum rc build_choose(struct build *b, struct err *err);
-MUST_CHECK enum rc build_verdict(struct build *b, struct json **ret_result, struct err *err);
+MUST_CHECK enum rc build_verdict(struct build *b, struct err *err);
 
 /* Rows of a split with their labels, for deciding. */
 MUST_CHECK enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *ret_rows,

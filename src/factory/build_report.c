@@ -190,6 +190,20 @@ static enum rc append_floors(struct json_writer *w, const struct build_judgement
     return rc;
 }
 
+/* From the recorded validation, which may be of an earlier process. */
+static bool validated_guarantee(const struct build_candidate *c, struct str name)
+{
+    const struct json *fields = json_find(c->validated, "fields");
+
+    for (size_t i = 0; fields && i < fields->n; i++) {
+        const struct json *v = json_find(&fields->members[i].value, "precision_is_guaranteed");
+
+        if (v && str_equal(fields->members[i].key, name))
+            return v->boolean;
+    }
+    return false;
+}
+
 static enum rc append_test(struct build *b, struct json_writer *w, const struct build_judgement *j,
                            struct err *err)
 {
@@ -208,6 +222,8 @@ static enum rc append_test(struct build *b, struct json_writer *w, const struct 
         json_begin_object(w);
         put(w, "temperature", chosen->calibration[f].temperature);
         put(w, "threshold", chosen->calibration[f].threshold);
+        json_key(w, "precision_is_guaranteed");
+        json_bool(w, validated_guarantee(chosen, b->spec->fields[f].name));
         rc = build_append_scores(w, j->rows, j->judged, f, &b->arena, err);
         if (rc == RC_OK)
             rc = append_floors(w, j, f, &b->arena, err);

@@ -126,6 +126,10 @@ static void append_scores(struct buf *out, const struct json *field)
                number(field, "ece"), number(field, "temperature"), number(field, "threshold"),
                number(field, "precision"));
     append_interval(out, field, "precision_interval", "");
+    if (!is_true(field, "precision_is_guaranteed"))
+        buf_append_text(out,
+                        "\n    (the target precision is an estimate: too few validation rows to "
+                        "promise it)");
     buf_append_text(out, "\n\n");
 }
 

@@ -303,7 +303,7 @@ static enum rc append_validation(struct build *b, const struct build_candidate *
         json_begin_object(result);
         rc = build_append_scores(result, &b->valid, judged, f, &b->arena, err);
         json_key(result, "precision_is_guaranteed");
-        json_bool(result, c->reached[f]);
+        json_bool(result, c->guaranteed[f]);
         json_end_object(result);
     }
     json_end_object(result);
@@ -327,7 +327,8 @@ static enum rc calibrate(struct build *b, struct build_candidate *c, struct judg
         plain[f] = (struct decide_calibration){ 1.0, 0.0 };
     enum rc rc = judge_with(b, c, plain, &b->valid, NULL, &scores, err);
     if (rc == RC_OK)
-        rc = judge_calibrate(&parts, &b->valid, scores, &b->arena, c->calibration, c->reached, err);
+        rc = judge_calibrate(&parts, &b->valid, scores, &b->arena, c->calibration, c->guaranteed,
+                             err);
     if (rc == RC_OK)
         rc = judge_with(b, c, c->calibration, &b->valid, scores, ret_judged, err);
     return rc;

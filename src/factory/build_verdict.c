@@ -82,13 +82,13 @@ static enum rc run_verdict(struct build *b, enum spec_candidate kind, struct jso
     return RC_OK;
 }
 
-enum rc build_verdict(struct build *b, struct json **ret_result, struct err *err)
+enum rc build_verdict(struct build *b, struct err *err)
 {
-    enum rc rc = build_stage(b, "verdict", b->chosen, run_verdict, ret_result, err);
+    enum rc rc = build_stage(b, "verdict", b->chosen, run_verdict, &b->verdict, err);
 
     if (rc)
         return rc;
-    if (!json_find(*ret_result, "accepted") || !json_find(*ret_result, "reasons"))
+    if (!json_find(b->verdict, "accepted") || !json_find(b->verdict, "reasons"))
         return err_set(err, RC_CORRUPT, "the build's journal has no verdict");
     return RC_OK;
 }

@@ -242,7 +242,7 @@ static void a_threshold_keeps_the_precision_it_promises(void **state)
     assert_int_equal(
         evaluate_threshold_for(confidence, right, 1000, 0.95, 0.05, &golden.arena, &t, &err),
         RC_OK);
-    assert_true(t.reached);
+    assert_true(t.reached && t.guaranteed);
     assert_true(t.precision_low >= 0.95 && t.precision >= t.precision_low);
     assert_true(t.coverage > 0.6 && t.coverage < 0.8);
     size_t n_given = 0;
@@ -259,7 +259,14 @@ static void a_precision_no_threshold_can_promise_is_said_so(void **state)
     struct err err = { 0 };
     (void)state;
 
-    make_answers(20, 0, confidence, right); /* all right, but 20 rows prove no 0.99 */
+    make_answers(20, 10, confidence, right); /* ten are right in a row, but 20 rows prove no 0.99 */
+    assert_int_equal(
+        evaluate_threshold_for(confidence, right, 20, 0.99, 0.05, &golden.arena, &t, &err), RC_OK);
+    assert_true(t.reached);
+    assert_false(t.guaranteed);
+    assert_near(t.coverage, 0.5, 1e-12);
+    for (size_t i = 0; i < 20; i++)
+        right[i] = false;
     assert_int_equal(
         evaluate_threshold_for(confidence, right, 20, 0.99, 0.05, &golden.arena, &t, &err), RC_OK);
     assert_false(t.reached);

@@ -133,12 +133,20 @@ enum rc evaluate_threshold_for(const double *confidence, const bool *right, size
         struct evaluate_threshold t = judge(answers, n, n_given, delta / (double)n_steps);
 
         if (t.precision_low >= target) {
-            t.reached = true;
+            t.reached = t.guaranteed = true;
             if (t.coverage > best.coverage)
                 best = t;
             low = n_given + 1;
         } else {
             high = n_given - 1;
+        }
+    }
+    for (size_t n_given = n; n_given >= 1 && !best.reached; n_given--) {
+        struct evaluate_threshold t = judge(answers, n, n_given, delta);
+
+        if (t.precision >= target) {
+            best = t;
+            best.reached = true;
         }
     }
     *ret_threshold = best;

@@ -42,11 +42,12 @@ double evaluate_temperature(const float *log_probs, const uint32_t *truth, size_
                             size_t n_classes);
 
 struct evaluate_threshold {
-    bool reached;         /* false: no threshold has the guarantee; all else is 0 */
+    bool reached;         /* false: no threshold has the precision at all; all else is 0 */
+    bool guaranteed;      /* precision_low is at least the target */
     double confidence;    /* answers at or above it are given */
     double coverage;      /* share of rows at or above it */
     double precision;     /* of those rows */
-    double precision_low; /* guaranteed lower bound */
+    double precision_low; /* lower bound, with the probability below */
 };
 
 /**
@@ -55,6 +56,8 @@ struct evaluate_threshold {
  *
  * Bisects over the rows by confidence; each of the ceil(log2 n) thresholds looked at is judged by
  * its Clopper-Pearson bound at delta / ceil(log2 n), so the guarantee holds for the one chosen.
+ * When the rows are too few to promise that, it is the lowest confidence above which `target` of
+ * these rows is right: an estimate, and `guaranteed` says so.
  * Source: Geifman & El-Yaniv 2017, arXiv:1705.08500, algorithm 1 (SGR).
  *
  * RC_NOMEM, RC_LIMIT.

@@ -82,11 +82,12 @@ size_t judge_count_right(const struct judge_rows *rows, const struct judged *jud
  *
  * @param judged       of a decider with temperature 1 and threshold 0
  * @param calibration  out, (n_fields,)
- * @param reached      out, (n_fields,): the target precision has its guarantee (true without one)
+ * @param guaranteed   out, (n_fields,): the target precision is promised, not only estimated (true
+ *                     without a target)
  */
 MUST_CHECK enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_rows *rows,
                                    const struct judged *judged, struct arena *arena,
-                                   struct decide_calibration *calibration, bool *reached,
+                                   struct decide_calibration *calibration, bool *guaranteed,
                                    struct err *err);
 
 #endif

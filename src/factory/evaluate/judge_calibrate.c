@@ -98,7 +98,7 @@ static enum rc fit_factor(const struct decide_parts *parts, const struct judge_r
 
 static enum rc fit_thresholds(const struct decide_parts *parts, const struct judge_rows *rows,
                               const struct judged *judged, struct arena *arena,
-                              struct decide_calibration *calibration, bool *reached,
+                              struct decide_calibration *calibration, bool *guaranteed,
                               struct err *err)
 {
     const struct spec *spec = parts->spec;
@@ -123,7 +123,7 @@ static enum rc fit_thresholds(const struct decide_parts *parts, const struct jud
                                    spec->abstain.target_precision, CALIBRATE_DELTA, arena, &t, err);
         if (rc)
             break;
-        reached[f] = t.reached;
+        guaranteed[f] = t.guaranteed;
         calibration[f].threshold = t.reached ? t.confidence : 1.0;
     }
     return rc;
@@ -131,7 +131,7 @@ static enum rc fit_thresholds(const struct decide_parts *parts, const struct jud
 
 enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_rows *rows,
                         const struct judged *judged, struct arena *arena,
-                        struct decide_calibration *calibration, bool *reached, struct err *err)
+                        struct decide_calibration *calibration, bool *guaranteed, struct err *err)
 {
     const struct spec *spec = parts->spec;
     double temperatures[SPEC_FIELDS_MAX];
@@ -146,9 +146,9 @@ enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_row
         return rc;
     for (size_t f = 0; f < spec->n_fields; f++) {
         calibration[f] = (struct decide_calibration){ temperatures[f], 0.0 };
-        reached[f] = true;
+        guaranteed[f] = true;
     }
     if (!spec->abstain.has_target)
         return RC_OK;
-    return fit_thresholds(parts, rows, judged, arena, calibration, reached, err);
+    return fit_thresholds(parts, rows, judged, arena, calibration, guaranteed, err);
 }

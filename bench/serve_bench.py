@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""The team service under load, on the real base and the real tickets.
+
+    bench/serve_bench.py --base FOLDER                     decisions/s and latencies at 1 to 32 clients
+    bench/serve_bench.py --base FOLDER --determinism       the same bytes whatever the load, threads and kernel row
+
+The version served is made by hand in a second (heads that are the base's vectors of the labels' names, spec of
+examples/ecommerce/support/ticket-triage): its speed is that of any frozen or fine-tuned version, its answers are no good.
+FOLDER holds config.json, vocab.txt and model.safetensors of all-minilm-l6-v2.
+"""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests/e2e"))
+from story import World, request  # noqa: E402
+
+EXAMPLE = HERE.parent / "examples/ecommerce/support/ticket-triage"
+FIELDS = {"issue_type": ["billing", "refund", "delivery", "return", "defect", "order_change", "account",
+                         "product_question", "other"],
+          "priority": ["urgent", "high", "normal", "low"]}
+
+
+class Workspace:
+    def __init__(self, world, base):
+        self.world, self.folder = world, world.folder / "shop"
+        slm = self.folder / "support/ticket-triage"
+        shutil.copytree(EXAMPLE, slm)
+        (self.folder / "shoal.yaml").write_text("organisation: a shop\nteams:\n  support: {description: answers}\n")
+        world.shoal("pull", f"file:{base}", "--name=all-minilm-l6-v2")
+        self.register((slm / "slm.yaml").read_bytes())
+        self.key = self.shoal("key", "create", "bench", "--team=support").out.strip()
+
+    def shoal(self, *arguments):
+        return self.world.shoal(*arguments, cwd=self.folder)
+
+    def put(self, data):
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.folder / ".shoal/artifacts/sha256" / digest[:2] / digest
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return digest
+
+    def adapter(self, base):
+        rows = [self.world.shoal("model", "embed", "all-minilm-l6-v2", label.replace("_", " ")).json()
+                for labels in FIELDS.values() for label in labels]
+        weight = b"".join(struct.pack("<f", x) for row in rows for x in row)
+        fields = [{"name": name, "labels": labels} for name, labels in FIELDS.items()]
+        header = {"__metadata__": {"format": "shoal-adapter/1", "kind": "frozen", "base": base,
+                                   "fields": json.dumps(fields)},
+                  "heads.weight": {"dtype": "F32", "shape": [len(rows), len(rows[0])], "data_offsets": [0, len(weight)]},
+                  "heads.bias": {"dtype": "F32", "shape": [len(rows)],
+                                 "data_offsets": [len(weight), len(weight) + 4 * len(rows)]}}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        return struct.pack("<Q", len(text)) + text + weight + bytes(4 * len(rows))
+
+    def register(self, spec):
+        base = self.put((self.world.home / "bases/all-minilm-l6-v2.json").read_bytes())
+        manifest = {"adapter": self.put(self.adapter(base)), "base": base,
+                    "calibration": {name: {"temperature": 1, "threshold": 0} for name in FIELDS},
+                    "created_by": "os:bench", "created_ms": 1_790_000_000_000, "dataset": self.put(b"no rows\n"),
+                    "engine_build": "by hand", "format": 1, "parent": None, "report": self.put(b"{}\n"),
+                    "slm": "ticket-triage", "spec": self.put(spec), "tables": {}, "team": "support"}
+        process = self.serve("auto", 1)
+        socket = self.folder / ".shoal/teams/support/admin.sock"
+        for operation, arguments in (
+                ("register", {"manifest": manifest, "verdict": "accepted", "reasons": []}),
+                ("promote", {"slm": "ticket-triage", "ref": "@1", "alias": "production", "why": "to be measured"})):
+            answer = request(socket, "POST", f"/admin/{operation}", arguments)
+            assert answer.status == 200, answer.body
+        self.world.stop(process)
+
+    def serve(self, cpu, threads):
+        process = self.world.start("serve", "--team=support", "--port=0", f"--cpu={cpu}", f"--threads={threads}",
+                                   cwd=self.folder)
+        self.world.wait_for_port(process)
+        return process
+
+    def load(self, process, clients, requests):
+        # sla_due is counted from the recorded time
+        out = subprocess.run([sys.executable, HERE / "serve_load.py", f"--port={process.port}", f"--key={self.key}",
+                              "--slm=ticket-triage", f"--rows={EXAMPLE / 'data/test.jsonl'}", f"--clients={clients}",
+                              f"--requests={requests}", "--ignore=output.sla_due"],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)
+
+
+def first_decision(workspace):
+    row = json.loads(open(EXAMPLE / "data/test.jsonl", encoding="utf-8").readline())
+    started = time.monotonic()
+    process = workspace.serve("auto", os.cpu_count())
+    answer = request(process.port, "POST", "/v1/slms/ticket-triage/decisions", {"input": row["input"]},
+                     {"authorization": f"Bearer {workspace.key}"})
+    seconds = time.monotonic() - started
+    assert answer.status == 200, answer.body
+    workspace.world.stop(process)
+    return seconds
+
+
+def measure(workspace, args):
+    print(f"start to first decision: {min(first_decision(workspace) for _ in range(3)) * 1e3:.0f} ms")
+    for threads in sorted({1, os.cpu_count()}):
+        process = workspace.serve("auto", threads)
+        workspace.load(process, 4, 100)
+        for clients in (1, 8, 32):
+            r = workspace.load(process, clients, args.requests)
+            print(f"{threads} threads, {clients:2} clients: {r['decisions_per_s']:7.1f} decisions/s, "
+                  f"p50 {r['p50_ms']:.1f} ms, p99 {r['p99_ms']:.1f} ms")
+        workspace.world.stop(process)
+
+
+def check_determinism(workspace, args):
+    digests = {}
+    for cpu in ("scalar", "avx2", "avx512", "vnni"):
+        for clients, threads in ((1, 1), (7, 2), (32, 1), (32, 2)) if cpu != "scalar" else ((32, 2),):
+            try:
+                process = workspace.serve(cpu, threads)
+            except AssertionError as refused:
+                print(f"{cpu}: not on this machine: {refused}")
+                break
+            r = workspace.load(process, clients, args.requests)
+            workspace.world.stop(process)
+            digests.setdefault(r["digest"], []).append(f"{cpu}/{clients}/{threads}")
+            print(f"{cpu:7} {clients:2} clients, {threads} threads: {r['digest'][:16]} {r['decisions_per_s']:.0f}/s",
+                  flush=True)
+    if len(digests) != 1:
+        sys.exit(f"the bytes differ: {digests}")
+    print(f"{args.requests} decisions, the same bytes in every run")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--base", required=True)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--determinism", action="store_true")
+    args = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="shoal-bench-"))
+    world = World(folder)
+    try:
+        workspace = Workspace(world, pathlib.Path(args.base).resolve())
+        (check_determinism if args.determinism else measure)(workspace, args)
+    finally:
+        world.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -543,7 +543,7 @@ static enum rc end_query(struct store *store, sqlite3_stmt *statement, struct er
 static enum rc query_text(struct store *store, const char *sql, char *ret_text, size_t size,
                           struct err *err)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     enum rc rc = begin_query(store, sql, &statement, err);
 
     if (rc)
@@ -559,7 +559,7 @@ static enum rc query_text(struct store *store, const char *sql, char *ret_text, 
 
 static enum rc query_i64(struct store *store, const char *sql, int64_t *ret_value, struct err *err)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     enum rc rc = begin_query(store, sql, &statement, err);
 
     if (rc)

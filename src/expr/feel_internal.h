@@ -150,6 +150,9 @@ bool feel_seconds_apart(struct decimal duration, int64_t *ret_seconds, int32_t *
 enum feel_clock { FEEL_CLOCK_UTC, FEEL_CLOCK_LOCAL };
 /* Seconds east of UTC of a zone, at seconds since 1970 on the clock named; false: no such zone. */
 bool feel_zone_offset(struct str id, int64_t seconds, enum feel_clock clock, int32_t *ret_offset_s);
+/* The same in a table of the zone database (TZif), any bytes; false: no such table. */
+bool feel_zone_offset_in(const uint8_t *bytes, size_t len, int64_t seconds, enum feel_clock clock,
+                         int32_t *ret_offset_s);
 /* Sets offset_s of a date and time with a zone id; false: no such zone. */
 bool feel_settle_zone(struct feel_moment *m);
 

@@ -262,11 +262,22 @@ static bool is_zone_id(struct str id)
     return true;
 }
 
+bool feel_zone_offset_in(const uint8_t *bytes, size_t len, int64_t seconds, enum feel_clock clock,
+                         int32_t *ret_offset_s)
+{
+    struct table table;
+
+    if (!open_table(bytes, len, &table))
+        return false;
+    if (clock == FEEL_CLOCK_UTC)
+        return offset_at(&table, seconds, ret_offset_s);
+    return offset_at_local(&table, seconds, ret_offset_s);
+}
+
 bool feel_zone_offset(struct str id, int64_t seconds, enum feel_clock clock, int32_t *ret_offset_s)
 {
     char path[ZONE_ID_MAX + 32];
     struct fs_map map;
-    struct table table;
     struct err ignored;
 
     if (!is_zone_id(id))
@@ -274,12 +285,7 @@ bool feel_zone_offset(struct str id, int64_t seconds, enum feel_clock clock, int
     snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.*s", STR_ARG(id));
     if (fs_map_open(path, &map, &ignored))
         return false;
-
-    bool ok = open_table(map.at, map.len, &table);
-    if (ok && clock == FEEL_CLOCK_UTC)
-        ok = offset_at(&table, seconds, ret_offset_s);
-    else if (ok)
-        ok = offset_at_local(&table, seconds, ret_offset_s);
+    bool ok = feel_zone_offset_in(map.at, map.len, seconds, clock, ret_offset_s);
     fs_map_close(&map);
     return ok;
 }

@@ -492,6 +492,9 @@ static void adapters_that_do_not_fit_are_refused_with_a_reason(void **state)
                   "linear head 0 has 3 classes, 'issue' has 2 labels");
     fields[0].n_labels = 3;
 
+    f.linear->heads[0].weights[0] = f.linear->heads[0].weights[1] = -3e38f;
+    check_refused(&f, &f.base, make_adapter(&f, ADAPTER_LINEAR, LINEAR), RC_CORRUPT,
+                  "tensor 'linear.weights.0': value 0 is not below 1e30");
     f.query[3] = NAN;
     check_refused(&f, &f.base, make_adapter(&f, ADAPTER_FINETUNED, HEADS | QUERY), RC_CORRUPT,
                   "not finite");

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { NAME_WIDTH = 14, VALUE_WIDTH = 22, TEXT_BYTES_MAX = 1 << 20 };
+enum { NAME_WIDTH = 14, VALUE_WIDTH = 22, RESULT_WIDTH = 16, TEXT_BYTES_MAX = 1 << 20 };
 
 void answer_view_append_value(struct buf *out, const struct json *v)
 {
@@ -87,7 +87,7 @@ static void append_rules(struct buf *out, const struct json *rules)
         pad(out, begin, 6);
         begin = out->len;
         answer_view_append_value(out, json_find(&rules->items[i], "result"));
-        pad(out, begin, 14);
+        pad(out, begin, RESULT_WIDTH);
         answer_view_append_value(out, json_find(&rules->items[i], "text"));
         buf_append_char(out, '\n');
     }

@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -309,7 +310,7 @@ static void killed_anywhere_it_goes_on_and_nothing_happens_twice(void **state)
     skip();
 #endif
     build_case_open(&listed);
-    build_case_write(&listed, LINEAR_ONLY, 80, 0);
+    build_case_write(&listed, LINEAR_ONLY, 40, 0);
     build_case_close_registry(&listed);
     list_failpoints(&listed, &log);
     for (const char *at = log.at; at < log.at + log.len; at += strcspn(at, "\n") + 1) {
@@ -323,7 +324,7 @@ static void killed_anywhere_it_goes_on_and_nothing_happens_twice(void **state)
         snprintf(point, sizeof(point), "%.*s=crash@%zu", STR_ARG(name),
                  count_passage(log, name, at));
         build_case_open(&c);
-        build_case_write(&c, LINEAR_ONLY, 80, 0);
+        build_case_write(&c, LINEAR_ONLY, 40, 0);
         build_case_close_registry(&c);
         n_died += run_and_die(&c, point);
         build_case_reopen(&c);
@@ -340,6 +341,46 @@ static void killed_anywhere_it_goes_on_and_nothing_happens_twice(void **state)
     build_case_close(&listed);
 }
 
+/* kill -9 at 50 moments nobody chose: whatever is lost, the next start finds its way. */
+static void killed_at_random_moments_it_goes_on_too(void **state)
+{
+    struct build_case c;
+    struct build_result result;
+    struct registry_version *versions;
+    struct err err = { 0 };
+    uint32_t seed = 20261123;
+    size_t n_versions;
+    (void)state;
+
+    for (size_t round = 0; round < 10; round++) {
+        build_case_open(&c);
+        build_case_write(&c, LINEAR_ONLY, 40, 0);
+        build_case_close_registry(&c);
+        for (size_t kill_at = 0; kill_at < 5; kill_at++) {
+            pid_t pid = fork();
+
+            if (pid == 0) {
+                build_case_reopen(&c);
+                _exit(build_case_run(&c, &result, &err) ? 3 : 0);
+            }
+            int status = 0;
+
+            usleep(build_case_random(&seed) % 400000);
+            assert_int_equal(kill(pid, SIGKILL), 0);
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            assert_false(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+        }
+        build_case_reopen(&c);
+        if (build_case_run(&c, &result, &err))
+            fail_msg("round %zu: %s", round, err.message);
+        assert_int_equal(
+            registry_list(c.registry, "desk/triage", &c.arena, &versions, &n_versions, &err),
+            RC_OK);
+        assert_int_equal(n_versions, 1);
+        build_case_close(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_spec_with_errors_is_refused_with_all_of_them),
         cmocka_unit_test(a_build_stops_when_asked_and_goes_on),
         cmocka_unit_test(killed_anywhere_it_goes_on_and_nothing_happens_twice),
+        cmocka_unit_test(killed_at_random_moments_it_goes_on_too),
     };
 
     return cmocka_run_group_tests_name("build", tests, NULL, NULL);

@@ -6,8 +6,6 @@
  */
 #include "tests/factory/build_case.h"
 
-#include "base/failpoint.h"
-
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -245,28 +243,6 @@ static void a_build_stops_when_asked_and_goes_on(void **state)
     build_case_close(&c);
 }
 
-/* Runs the build in a process that dies at the n-th passage of any failpoint of the list. */
-static bool run_and_die(struct build_case *c, const char *point)
-{
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        struct build_result result;
-        struct err err = { 0 };
-
-        build_case_reopen(c); /* a process of its own opens the registry itself */
-        if (failpoint_arm(point, NULL, &err) || build_case_run(c, &result, &err))
-            _exit(3);
-        _exit(0);
-    }
-    int status = 0;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        fail_msg("%s: exit %d", point, WEXITSTATUS(status));
-    return WIFSIGNALED(status);
-}
-
 static void list_failpoints(struct build_case *c, struct str *ret_text)
 {
     char path[256];
@@ -326,7 +302,7 @@ static void killed_anywhere_it_goes_on_and_nothing_happens_twice(void **state)
         build_case_open(&c);
         build_case_write(&c, LINEAR_ONLY, 40, 0);
         build_case_close_registry(&c);
-        n_died += run_and_die(&c, point);
+        n_died += build_case_run_and_die(&c, point);
         build_case_reopen(&c);
         if (build_case_run(&c, &result, &err))
             fail_msg("after %s: %s", point, err.message);

@@ -118,11 +118,57 @@ static void a_challenger_starts_from_production(void **state)
     build_case_close(&c);
 }
 
+#define FINETUNED "training: {candidates: [finetuned], epochs: 2, batch: 16}\n"
+
+static struct digest adapter_of(struct build_case *c, const struct build_result *result)
+{
+    struct manifest manifest;
+    struct err err = { 0 };
+
+    assert_int_equal(
+        registry_find_manifest(c->registry, &result->version, &c->arena, &manifest, &err), RC_OK);
+    return manifest.adapter;
+}
+
+/* Killed behind its first checkpoint, training goes on from there: the same bytes in the end. */
+static void a_killed_training_ends_with_the_same_weights(void **state)
+{
+    struct build_case whole, killed;
+    struct build_result result;
+    struct digest want, got;
+    struct err err = { 0 };
+    (void)state;
+
+#ifndef SHOAL_FAILPOINTS
+    skip();
+#endif
+    build_case_open(&whole);
+    give_base(&whole);
+    build_case_write(&whole, FINETUNED, 60, 0);
+    if (build_case_run(&whole, &result, &err))
+        fail_msg("%s", err.message);
+    want = adapter_of(&whole, &result);
+
+    build_case_open(&killed);
+    give_base(&killed);
+    build_case_write(&killed, FINETUNED, 60, 0);
+    build_case_close_registry(&killed);
+    assert_true(build_case_run_and_die(&killed, "train.after_checkpoint=crash"));
+    build_case_reopen(&killed);
+    if (build_case_run(&killed, &result, &err))
+        fail_msg("%s", err.message);
+    got = adapter_of(&killed, &result);
+    assert_true(digest_equal(&want, &got));
+    build_case_close(&whole);
+    build_case_close(&killed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_candidates_are_made_judged_and_can_be_used_again),
         cmocka_unit_test(a_challenger_starts_from_production),
+        cmocka_unit_test(a_killed_training_ends_with_the_same_weights),
     };
 
     return cmocka_run_group_tests_name("build on the base", tests, NULL, NULL);

@@ -28,7 +28,7 @@ struct ask {
     struct json_writer writer;
 };
 
-void ask_begin(struct cli *cli, struct ask *ask); /* with the key of --key, if there is one */
+void ask_begin(struct cli *cli, struct ask *ask); /* with the key of SHOAL_KEY, if there is one */
 void ask_text(struct ask *ask, const char *name, const char *value); /* NULL: left out */
 
 /**

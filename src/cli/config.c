@@ -22,7 +22,7 @@ struct setting {
     const char *value_name;   /* "FOLDER"; for a choice: the values, with '|' between them */
     const char *default_text; /* as the documentation names it */
     const char *help;
-    bool is_hidden; /* of the environment only: for tests */
+    bool is_hidden; /* of the environment only: for tests, and secrets, which argv would show */
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -40,7 +40,7 @@ static const struct setting settings[] = {
     { "threads", "SHOAL_THREADS", SETTING_COUNT, AT(threads), "N", "one per core",
       "threads that compute, 1 to 256", false },
     { "key", "SHOAL_KEY", SETTING_TEXT, AT(key), "SECRET", "none: the OS user acts",
-      "key of the principal that acts (better in the environment)", false },
+      "key of the principal that acts (no flag: argv is no place for secrets)", true },
     { "json", "SHOAL_JSON", SETTING_FLAG, AT(json), NULL, "off", "results as JSON", false },
     { "quiet", "SHOAL_QUIET", SETTING_FLAG, AT(quiet), NULL, "off", "no progress", false },
     { "allow-http", "SHOAL_ALLOW_HTTP", SETTING_FLAG, AT(allow_http), NULL, "off",

@@ -439,17 +439,38 @@ void power_install(void)
         abort();
 }
 
+static void free_image(struct image *image)
+{
+    drop_changes(image);
+    free(image->changes);
+    free(image->durable);
+    free(image->lost);
+    free(image);
+}
+
+void power_forget(const char *dir)
+{
+    struct image **at = &images;
+
+    while (*at) {
+        struct image *image = *at;
+
+        if (is_in(image, dir)) {
+            *at = image->next;
+            free_image(image);
+        } else {
+            at = &image->next;
+        }
+    }
+}
+
 void power_reset(void)
 {
     while (images) {
         struct image *image = images;
 
         images = image->next;
-        drop_changes(image);
-        free(image->changes);
-        free(image->durable);
-        free(image->lost);
-        free(image);
+        free_image(image);
     }
     power = (struct power_control){ .synchronous = power.synchronous };
 }

@@ -42,6 +42,7 @@ void power_reset(void);   /* forgets all images, counters and faults; no databas
 /* Writes into the folder `to` what the disk might hold of the files of the folder `from` after a
  * cut now. The same seed, the same cut. */
 void power_cut(const char *from, const char *to, uint64_t seed);
+void power_forget(const char *dir); /* the images of the files of a folder */
 
 /* The next number of a small generator: xorshift64*. *state is not 0. */
 uint64_t power_random(uint64_t *state);

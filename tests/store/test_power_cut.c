@@ -17,47 +17,71 @@ enum { STEPS = 360, STEPS_PER_OPEN = 150, CUTS_MAX = 100000 };
 static size_t n_cuts_full = 200;
 static uint64_t seed = 1;
 
-/* A cut that was made: what had been acknowledged by then. */
-struct cut {
-    size_t op;
-    size_t acknowledged;
-    bool is_made;
+struct result {
+    size_t n_cuts, n_lost,
+        n_broken; /* n_broken: does not open, is damaged, or not in whole steps */
 };
 
 static struct {
+    struct workload w;         /* that is cut */
+    struct workload inspector; /* that looks at what is left */
     struct temp_dir dir;
-    char run_dir[TEMP_PATH_MAX]; /* where the workload runs that is cut */
-    struct cut *cuts;            /* (n,), by op */
+    char run_dir[TEMP_PATH_MAX];
+    size_t *cuts; /* (n,) operations at which to cut, ascending */
     size_t n, next;
-    size_t acknowledged;
+    size_t acknowledged; /* steps of w */
+    struct result result;
 } plan;
 
-static void cut_path(size_t index, const char *name, char path[TEMP_PATH_MAX])
+/* Opens what a cut left, with the product's code, as after a restart. */
+static void inspect(const char *path)
 {
-    snprintf(path, TEMP_PATH_MAX, "%s/cut-%zu%s%s", plan.dir.path, index, *name ? "/" : "", name);
+    struct workload *w = &plan.inspector;
+    struct err err = { 0 };
+    size_t n = 0;
+
+    enum rc rc = w->kind->open(w, path, &err);
+    if (!rc)
+        rc = w->kind->present(w, &n, &err);
+    workload_close(w);
+    bool is_broken = rc || n > plan.acknowledged + 1, is_lost = n < plan.acknowledged;
+    plan.result.n_cuts++;
+    plan.result.n_broken += is_broken;
+    plan.result.n_lost += !is_broken && is_lost;
+    if (!power.synchronous && (is_broken || is_lost))
+        fail_msg("cut %zu, seed %" PRIu64 ": %zu acknowledged, %zu there %s", plan.next, seed,
+                 plan.acknowledged, n, err.message);
 }
 
+/* Called in the middle of the workload's operations; what is looked at is another database. */
 static void cut_if_planned(size_t op)
 {
-    char path[TEMP_PATH_MAX];
+    struct power_control running = power;
 
-    while (plan.next < plan.n && plan.cuts[plan.next].op <= op) {
-        struct cut *cut = &plan.cuts[plan.next];
+    power.before_op = NULL;
+    for (; plan.next < plan.n && plan.cuts[plan.next] <= op; plan.next++) {
+        struct temp_dir left;
+        char path[TEMP_PATH_MAX];
 
-        cut_path(plan.next, "", path);
-        assert_int_equal(mkdir(path, 0700), 0);
-        power_cut(plan.run_dir, path, seed * 1000003 + plan.next);
-        cut->acknowledged = plan.acknowledged;
-        cut->is_made = true;
-        plan.next++;
+        temp_dir_make(&left);
+        power_cut(plan.run_dir, left.path, seed * 1000003 + plan.next);
+        inspect(temp_path(&left, "test.db", path));
+        power_forget(left.path);
+        temp_dir_remove(&left);
     }
+    power = running;
 }
 
 /* The steps, with a clean close and a new open now and then. Gives the number of operations. */
-static size_t run(struct workload *w, const char *path)
+static size_t run(const char *dir_name)
 {
+    struct workload *w = &plan.w;
+    char path[TEMP_PATH_MAX];
     struct err err;
 
+    temp_path(&plan.dir, dir_name, plan.run_dir);
+    assert_int_equal(mkdir(plan.run_dir, 0700), 0);
+    snprintf(path, sizeof(path), "%.400s/test.db", plan.run_dir);
     for (size_t i = 0; i < STEPS; i++) {
         if (i % STEPS_PER_OPEN == 0) {
             workload_close(w);
@@ -70,87 +94,46 @@ static size_t run(struct workload *w, const char *path)
     return power.n_ops;
 }
 
-static int by_op(const void *a, const void *b)
+static int ascending(const void *a, const void *b)
 {
-    size_t op_a = ((const struct cut *)a)->op, op_b = ((const struct cut *)b)->op;
+    size_t first = *(const size_t *)a, second = *(const size_t *)b;
 
-    return op_a < op_b ? -1 : op_a > op_b;
-}
-
-struct result {
-    size_t n_cuts, n_lost,
-        n_broken; /* n_broken: does not open, is damaged, or not in whole steps */
-};
-
-/* Opens what a cut left, with the product's code, as after a restart. */
-static void inspect(struct workload *w, size_t index, struct result *result)
-{
-    const struct cut *cut = &plan.cuts[index];
-    char path[TEMP_PATH_MAX];
-    struct err err;
-    size_t n = 0;
-
-    cut_path(index, "test.db", path);
-    enum rc rc = w->kind->open(w, path, &err);
-    if (!rc)
-        rc = w->kind->present(w, &n, &err);
-    if (rc == RC_OK && n <= cut->acknowledged + 1) {
-        result->n_lost += n < cut->acknowledged;
-    } else {
-        result->n_broken++;
-        snprintf(err.message + strlen(err.message), sizeof(err.message) - strlen(err.message),
-                 " (cut %zu, seed %" PRIu64 ", %zu acknowledged, %zu there)", index, seed,
-                 cut->acknowledged, n);
-        if (!power.synchronous)
-            fail_msg("%s", err.message);
-    }
-    if (!power.synchronous && n < cut->acknowledged)
-        fail_msg("cut %zu, seed %" PRIu64 ": %zu acknowledged, %zu there", index, seed,
-                 cut->acknowledged, n);
-    workload_close(w);
-    result->n_cuts += cut->is_made;
+    return first < second ? -1 : first > second;
 }
 
 static struct result cut_and_inspect(const struct workload_kind *kind, const char *synchronous,
                                      size_t n_cuts)
 {
-    char first[TEMP_PATH_MAX], second[TEMP_PATH_MAX];
-    struct result result = { 0 };
-    struct workload w;
     uint64_t random = seed;
 
-    temp_dir_make(&plan.dir);
-    assert_int_equal(mkdir(temp_path(&plan.dir, "count", first), 0700), 0);
-    assert_int_equal(mkdir(temp_path(&plan.dir, "run", plan.run_dir), 0700), 0);
-    temp_path(&plan.dir, "count/test.db", first);
-    temp_path(&plan.dir, "run/test.db", second);
+    memset(&plan, 0, sizeof(plan));
     power.synchronous = synchronous;
-    workload_init(&w, kind);
+    temp_dir_make(&plan.dir);
+    workload_init(&plan.w, kind);
+    workload_init(&plan.inspector, kind);
 
     power_reset();
-    size_t n_ops = run(&w, first);
+    size_t n_ops = run("counted");
     plan.cuts = test_calloc(n_cuts, sizeof(*plan.cuts));
     for (plan.n = 0; plan.n < n_cuts; plan.n++)
-        plan.cuts[plan.n].op = power_random(&random) % n_ops;
-    qsort(plan.cuts, plan.n, sizeof(*plan.cuts), by_op);
+        plan.cuts[plan.n] = power_random(&random) % n_ops;
+    qsort(plan.cuts, plan.n, sizeof(*plan.cuts), ascending);
 
     power_reset();
-    plan.next = plan.acknowledged = 0;
+    plan.acknowledged = 0;
     power.before_op = cut_if_planned;
-    run(&w, second);
+    run("cut");
     power_reset();
-    for (size_t i = 0; i < plan.next; i++)
-        inspect(&w, i, &result);
 
-    power_reset();
-    workload_release(&w);
-    test_free(plan.cuts);
+    workload_release(&plan.inspector);
+    workload_release(&plan.w);
     temp_dir_remove(&plan.dir);
+    test_free(plan.cuts);
     printf("# %s, synchronous=%s: %zu cuts in %zu operations, %zu lost something acknowledged, %zu"
            " broken\n",
-           kind->name, synchronous ? synchronous : "full", result.n_cuts, n_ops, result.n_lost,
-           result.n_broken);
-    return result;
+           kind->name, synchronous ? synchronous : "full", plan.result.n_cuts, n_ops,
+           plan.result.n_lost, plan.result.n_broken);
+    return plan.result;
 }
 
 static void nothing_acknowledged_is_lost_at_a_power_cut(void **state)

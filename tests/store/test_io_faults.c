@@ -214,6 +214,7 @@ static void a_failed_fsync_of_a_checkpoint_stops_the_writing_too(void **state)
         run(&a, STEPS_TO_CHECKPOINT);
         assert_int_equal(power.n_failed, 1);
         assert_int_equal(a.rc, RC_IO);
+        assert_non_null(strstr(a.err.message, "writing has stopped"));
         assert_int_equal(a.acknowledged, step); /* the step itself was durable before */
         inspect_cuts(&a);
         reopen(&a);

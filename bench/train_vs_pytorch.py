@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our training beside PyTorch, transformers and scikit-learn, on the same rows.
 
-    PYTHON bench/train_vs_pytorch.py BUILD_DIR BASE_DIR DATA_DIR/banking77 [speed] [frozen] [full] [lora]
+    PYTHON bench/train_vs_pytorch.py BUILD_DIR BASE_DIR DATA_DIR/banking77 [speed] [cpu] [frozen] [full] [lora]
 
 PYTHON is a virtual environment with torch, transformers and scikit-learn. Build train_files first:
     ninja -C BUILD_DIR bench/train_files
@@ -9,6 +9,7 @@ PYTHON is a virtual environment with torch, transformers and scikit-learn. Build
 speed   tokens/s of steps on all weights, batches of 32 rows, 2 threads, ours and PyTorch's alternately, three times
         each; the medians and their ratio. PyTorch pads each batch to its longest row; only real tokens count. Its
         malloc keeps what it has (page faults would take most of its time), see ENVIRONMENT.
+cpu     the same by tokens per second of CPU time and on one thread: what can be compared while others use the machine.
 frozen  accuracy on the test rows of the frozen encoder with a logistic head, beside scikit-learn's
         LogisticRegression(C=10) on the vectors of transformers.
 full    accuracy of all weights after 3 epochs; lora: of LoRA r = 16. Minutes.
@@ -26,8 +27,8 @@ import sys
 import tempfile
 import time
 
-THREADS, BATCH, SPEED_TOKENS = 2, 32, 30000
-ENVIRONMENT = {"OMP_NUM_THREADS": str(THREADS), "MALLOC_MMAP_THRESHOLD_": "4000000000",
+THREADS, BATCH, SPEED_TOKENS, CPU_TOKENS = 2, 32, 30000, 8000
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "4000000000",
                "MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_TOP_PAD_": "200000000",
                "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
@@ -60,7 +61,7 @@ def load(base):
     import torch
     import transformers
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", THREADS)))
     torch.manual_seed(1)
     return transformers.AutoTokenizer.from_pretrained(base), transformers.AutoModel.from_pretrained(base)
 
@@ -80,7 +81,7 @@ def pytorch_steps(base, path, n_tokens):
     seen, begun = 0, None
     for step in range(len(rows) // BATCH):
         if step == 2:
-            seen, begun = 0, time.monotonic()
+            seen, begun, cpu = 0, time.monotonic(), time.process_time()
         batch = rows[step * BATCH:(step + 1) * BATCH]
         encoded = tokenizer([row["input"] for row in batch], padding=True, return_tensors="pt")
         features = 16 * torch.nn.functional.normalize(mean_of(model, encoded))
@@ -92,7 +93,8 @@ def pytorch_steps(base, path, n_tokens):
         seen += int(encoded["attention_mask"].sum())
         if seen >= n_tokens and begun:
             break
-    print(json.dumps({"tokens_per_s": seen / (time.monotonic() - begun)}))
+    print(json.dumps({"tokens_per_s": seen / (time.monotonic() - begun),
+                      "tokens_per_cpu_s": seen / (time.process_time() - cpu)}))
 
 
 def sklearn_answers(base, train, test):
@@ -114,23 +116,24 @@ def sklearn_answers(base, train, test):
     return list(head.predict(vectors(test)))
 
 
-def ours(build, base, paths, method, tokens=0):
-    arguments = [build / "bench" / "train_files", base, *paths, method, str(THREADS), "3", "0.1", str(tokens)]
+def ours(build, base, paths, method, tokens=0, threads=THREADS):
+    arguments = [build / "bench" / "train_files", base, *paths, method, str(threads), "3", "0.1", str(tokens)]
     run = subprocess.run([str(a) for a in arguments], check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 
 
-def compare_speed(build, base, paths):
+def compare_speed(build, base, paths, measure, tokens, threads):
     mine, peer = [], []
+    environment = {**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
     for _ in range(3):
-        mine.append(ours(build, base, [paths[0], paths[1], paths[1], paths[3]], "full", SPEED_TOKENS)["tokens_per_s"])
-        run = subprocess.run([sys.executable, __file__, "--pytorch", str(base), str(paths[0]), str(SPEED_TOKENS)],
-                             check=True, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
-        peer.append(json.loads(run.stdout)["tokens_per_s"])
+        mine.append(ours(build, base, paths, "full", tokens, threads)[measure])
+        run = subprocess.run([sys.executable, __file__, "--pytorch", str(base), str(paths[0]), str(tokens)],
+                             check=True, capture_output=True, text=True, env=environment)
+        peer.append(json.loads(run.stdout)[measure])
     a, b = statistics.median(mine), statistics.median(peer)
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    print(f"training, tokens/s: ours {a:.0f} {sorted(map(round, mine))}, PyTorch {b:.0f} {sorted(map(round, peer))}, "
-          f"ratio {a / b:.2f}; {cpu}, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"training, {measure}, {threads} threads: ours {a:.0f} {sorted(map(round, mine))}, PyTorch {b:.0f} "
+          f"{sorted(map(round, peer))}, ratio {a / b:.2f}; {cpu}, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def accuracy(answers, rows):
@@ -149,8 +152,14 @@ def main():
         paths = [pathlib.Path(folder) / name for name in ("train", "validation", "test", "answers")]
         for path, rows in zip(paths, (train, validation, test)):
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        # Few rows are enough for speed: the features of all would take longer than the steps.
+        few = [pathlib.Path(folder) / name for name in ("few", "few_validation", "few_validation", "few_answers")]
+        for path, rows in zip(few[:2], (train[:2000], validation[:100])):
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         if "speed" in parts:
-            compare_speed(build, base, paths)
+            compare_speed(build, base, few, "tokens_per_s", SPEED_TOKENS, THREADS)
+        if "cpu" in parts:
+            compare_speed(build, base, few, "tokens_per_cpu_s", CPU_TOKENS, 1)
         for method in ("frozen", "full", "lora"):
             if method not in parts:
                 continue

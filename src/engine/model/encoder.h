@@ -60,7 +60,7 @@ size_t encoder_positions(const struct encoder *encoder);
 size_t encoder_n_words(const struct encoder *encoder);
 
 /**
- * Allocates what runs need, once: about 14 KB per position and worker for MiniLM.
+ * Allocates what runs need, once: about 11 KB per position and worker for MiniLM.
  *
  * @param kernels  borrowed, as encoder
  */

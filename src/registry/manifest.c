@@ -243,13 +243,12 @@ static enum rc decode(const struct json *json, struct arena *arena, struct manif
 }
 
 /* One content, one digest: a text that says the same in another form is not accepted. */
-static enum rc check_canonical(struct str text, const struct json *json, struct err *err)
+static enum rc check_canonical(struct str text, const struct manifest *manifest, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf canonical;
 
     buf_init(&canonical, MANIFEST_BYTES_MAX);
-    json_append_canonical(&canonical, json);
-    enum rc rc = buf_rc(&canonical, "manifest", err);
+    enum rc rc = manifest_encode(manifest, &canonical, err);
     if (rc)
         return rc;
     if (!str_equal(buf_str(&canonical), text))
@@ -275,10 +274,10 @@ enum rc manifest_parse(struct str text, struct arena *arena, struct manifest *re
     }
     if (rc)
         return err_context(err, "manifest");
-    rc = check_canonical(text, json, err);
+    rc = decode(json, arena, &manifest, err);
     if (rc)
         return rc;
-    rc = decode(json, arena, &manifest, err);
+    rc = check_canonical(text, &manifest, err);
     if (rc)
         return rc;
 

@@ -440,6 +440,19 @@ static void broken_models_are_refused_with_a_reason(void **state)
     }
 }
 
+static void weights_beyond_all_numbers_score_nan_and_do_no_harm(void **state)
+{
+    float weights[] = { 3e38f, -3e38f }, bias[] = { 3e38f, 0.0f }, value[] = { 1.0f };
+    uint32_t index[] = { 0 };
+    struct linear_head head = { 2, weights, bias };
+    struct linear_features features = { 1, index, value };
+    float log_probs[2];
+    (void)state;
+
+    linear_scores(&head, &features, log_probs);
+    assert_true(isnan(log_probs[0]) && isnan(log_probs[1]));
+}
+
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
 {
     struct arena golden_arena;
@@ -478,6 +491,7 @@ int main(void)
         cmocka_unit_test(the_rarest_features_go_first_when_there_are_too_many),
         cmocka_unit_test(a_model_survives_its_file),
         cmocka_unit_test(broken_models_are_refused_with_a_reason),
+        cmocka_unit_test(weights_beyond_all_numbers_score_nan_and_do_no_harm),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
     };
 

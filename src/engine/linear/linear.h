@@ -86,7 +86,7 @@ MUST_CHECK enum rc linear_featurize(const struct linear_vocabulary *vocabulary, 
 /**
  * ln p(class | text) = z - ln(sum exp z) with z = features * weights + bias.
  *
- * @param log_probs  out, (K,)
+ * @param log_probs  out, (K,); all NaN when a z is not finite: the weights are no model
  */
 void linear_scores(const struct linear_head *head, const struct linear_features *features,
                    float *log_probs);

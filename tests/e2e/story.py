@@ -49,6 +49,13 @@ def test_base():
     return pathlib.Path(base)
 
 
+def needs_failpoints(world):
+    """The story is skipped with a program that was built without them."""
+    probe = world.shoal("config", status=None, env={"SHOAL_FAILPOINT_LOG": str(world.folder / "probe")})
+    if probe.status != 0 and "failpoint" in probe.err:
+        raise Skip("this build has no failpoints (-Dfailpoints=true)")
+
+
 class Result:
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out, err

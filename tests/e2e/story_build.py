@@ -4,7 +4,7 @@ import signal
 import time
 
 import shop
-from story import request, story, tell
+from story import needs_failpoints, request, story, tell
 
 
 def build(world, folder, *flags, status=0, env=None):
@@ -110,6 +110,7 @@ def a_broken_spec_is_refused_before_anything_begins(world):
 
 @story
 def a_build_that_is_interrupted_says_how_to_go_on_and_goes_on(world):
+    needs_failpoints(world)
     folder = shop.make(world)
     process = world.start("build", "support/triage", cwd=folder, env={"SHOAL_FAILPOINT": "train.after_step=sleep:200"})
     log = process.log

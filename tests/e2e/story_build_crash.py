@@ -8,7 +8,7 @@ import signal
 import threading
 
 import shop
-from story import story, tell
+from story import needs_failpoints, story, tell
 
 ROUNDS = int(os.environ.get("STORY_CRASH_ROUNDS", "6"))  # of random moments; 50 by hand
 CANDIDATES = "linear, frozen, finetuned"
@@ -24,6 +24,7 @@ def parts(world, folder):
 
 @story
 def at_every_failpoint_of_a_build_the_next_start_ends_in_the_same_version(world):
+    needs_failpoints(world)
     log = world.folder / "passed"
     folder = shop.make(world, "alone", CANDIDATES)
     world.shoal("build", "support/triage", cwd=folder, env={"SHOAL_FAILPOINT_LOG": str(log)})

@@ -12,7 +12,7 @@ import threading
 import time
 
 from handmade import Workspace, decide
-from story import request, story, tell
+from story import needs_failpoints, request, story, tell
 
 ROUNDS = int(os.environ.get("STORY_CRASH_ROUNDS", "10"))  # of random moments; 50 and more by hand
 
@@ -85,6 +85,7 @@ def check(ws, client):
 
 @story
 def at_every_failpoint_of_the_service_nothing_acknowledged_is_lost_and_nothing_happens_twice(world):
+    needs_failpoints(world)
     ws, key = prepare(world)
     log = world.folder / "passed"
     service = ws.serve(env={"SHOAL_FAILPOINT_LOG": str(log)})

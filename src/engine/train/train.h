@@ -135,7 +135,7 @@ struct train_result {
  *         RC_INVALID    a row, a label or an option breaks what is said above; or the loss was no
  *                       number any more (the rates are too high)
  *         RC_CANCELLED  progress said so
- *         RC_STATE      the checkpoint is of another job, other options or another build
+ *         RC_STATE      the checkpoint is of another job, other options, kernel rows or threads
  *         RC_CORRUPT    the checkpoint's bytes are damaged
  *         RC_IO, RC_FULL, RC_LIMIT, RC_NOMEM
  *

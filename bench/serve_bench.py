@@ -6,7 +6,7 @@
 
 The version served is made by hand in a second (heads that are the base's vectors of the labels' names, spec of
 examples/ecommerce/support/ticket-triage): its speed is that of any frozen or fine-tuned version, its answers are no good.
-FOLDER holds config.json, vocab.txt and model.safetensors of all-minilm-l6-v2.
+FOLDER holds config.json, vocab.txt and model.safetensors: all-minilm-l6-v2, or what tools/tiny_base.py makes.
 """
 import argparse
 import hashlib
@@ -36,7 +36,8 @@ class Workspace:
         slm = self.folder / "support/ticket-triage"
         shutil.copytree(EXAMPLE, slm)
         (self.folder / "shoal.yaml").write_text("organisation: a shop\nteams:\n  support: {description: answers}\n")
-        world.shoal("pull", f"file:{base}", "--name=all-minilm-l6-v2")
+        self.base = base.name
+        world.shoal("pull", f"file:{base}", f"--name={self.base}")
         self.register((slm / "slm.yaml").read_bytes())
         self.key = self.shoal("key", "create", "bench", "--team=support").out.strip()
 
@@ -51,7 +52,7 @@ class Workspace:
         return digest
 
     def adapter(self, base):
-        rows = [self.world.shoal("model", "embed", "all-minilm-l6-v2", label.replace("_", " ")).json()
+        rows = [self.world.shoal("model", "embed", self.base, label.replace("_", " ")).json()
                 for labels in FIELDS.values() for label in labels]
         weight = b"".join(struct.pack("<f", x) for row in rows for x in row)
         fields = [{"name": name, "labels": labels} for name, labels in FIELDS.items()]
@@ -65,7 +66,7 @@ class Workspace:
         return struct.pack("<Q", len(text)) + text + weight + bytes(4 * len(rows))
 
     def register(self, spec):
-        base = self.put((self.world.home / "bases/all-minilm-l6-v2.json").read_bytes())
+        base = self.put((self.world.home / f"bases/{self.base}.json").read_bytes())
         manifest = {"adapter": self.put(self.adapter(base)), "base": base,
                     "calibration": {name: {"temperature": 1, "threshold": 0} for name in FIELDS},
                     "created_by": "os:bench", "created_ms": 1_790_000_000_000, "dataset": self.put(b"no rows\n"),

@@ -106,9 +106,12 @@ enum rc ask_each_team(struct cli *cli, ask_team_fn *fn, void *context, struct er
     problem_init(&problems, &cli->arena);
     if (rc == RC_OK)
         rc = spec_workspace_read(folder, &cli->arena, &workspace, &problems, err);
-    if (rc == RC_OK && !workspace)
-        rc = cli_hint(cli, err_set(err, RC_INVALID, "%s/shoal.yaml has errors", folder),
-                      "shoal check shows them");
+    if (rc)
+        return rc;
+    if (!workspace) {
+        cli_hint(cli, RC_OK, "shoal check shows them");
+        return err_set(err, RC_INVALID, "%s/shoal.yaml has errors", folder);
+    }
     for (size_t i = 0; rc == RC_OK && !is_done && i < workspace->n_teams; i++) {
         struct str name = workspace->teams[i].name.text;
         const char *team = arena_strndup(&cli->arena, name.at, name.len);

@@ -22,7 +22,7 @@ struct setting {
     const char *value_name;   /* "FOLDER"; for a choice: the values, with '|' between them */
     const char *default_text; /* as the documentation names it */
     const char *help;
-    bool is_hidden; /* of the environment only: for tests, and secrets, which argv would show */
+    bool has_no_flag; /* of the environment only: for tests, and secrets, which argv would show */
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -199,7 +199,7 @@ enum rc config_init(struct arena *arena, struct config *ret_config, struct err *
 int config_find(struct str flag)
 {
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        if (!settings[i].is_hidden && str_is(flag, settings[i].name))
+        if (!settings[i].has_no_flag && str_is(flag, settings[i].name))
             return (int)i;
     return -1;
 }
@@ -254,7 +254,7 @@ const char *config_flag_name(size_t row)
 {
     if (row >= ARRAY_LEN(settings))
         return NULL;
-    return settings[row].is_hidden ? "" : settings[row].name;
+    return settings[row].has_no_flag ? "" : settings[row].name;
 }
 
 void config_append_flags(struct buf *out)
@@ -263,7 +263,7 @@ void config_append_flags(struct buf *out)
         const struct setting *s = &settings[i];
         char flag[96] = "--";
 
-        if (s->is_hidden)
+        if (s->has_no_flag)
             continue;
         strncat(flag, s->name, sizeof(flag) - strlen(flag) - 1);
         if (s->value_name) {
@@ -315,7 +315,7 @@ void config_append_values(const struct config *config, struct buf *out)
         char line[FS_PATH_MAX];
         struct buf value;
 
-        if (settings[i].is_hidden)
+        if (settings[i].has_no_flag && config->sources[i] == CONFIG_DEFAULT)
             continue;
         buf_init(&value, sizeof(line));
         append_value(config, &settings[i], &value);
@@ -331,7 +331,7 @@ void config_append_json(const struct config *config, struct json_writer *out)
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         struct buf value;
 
-        if (settings[i].is_hidden)
+        if (settings[i].has_no_flag && config->sources[i] == CONFIG_DEFAULT)
             continue;
         buf_init(&value, FS_PATH_MAX);
         append_value(config, &settings[i], &value);
@@ -356,7 +356,7 @@ void config_append_markdown(struct buf *out)
         const struct setting *s = &settings[i];
 
         buf_append_text(out, "| ");
-        if (!s->is_hidden)
+        if (!s->has_no_flag)
             buf_printf(out, "`--%s%s%s`", s->name, s->value_name ? "=" : "",
                        !s->value_name              ? ""
                        : s->type == SETTING_CHOICE ? "WORD"

@@ -190,9 +190,9 @@ static enum rc read_base(const struct reading *r, const struct json *v, struct c
     if (rc == RC_OK)
         rc = read_list(r, v, "sources", CATALOGUE_SOURCES_MAX, &sources);
 
-    for (size_t i = 0; rc == RC_OK && i < files->n; i++)
+    for (size_t i = 0; rc == RC_OK && files && i < files->n; i++)
         rc = read_file(r, &files->items[i], &base->files[base->n_files++]);
-    for (size_t i = 0; rc == RC_OK && i < sources->n; i++)
+    for (size_t i = 0; rc == RC_OK && sources && i < sources->n; i++)
         rc = read_source(r, &sources->items[i], &base->sources[base->n_sources++]);
     return rc;
 }
@@ -204,7 +204,7 @@ enum rc catalogue_parse(struct str text, const char *path, struct arena *arena,
     struct reading r = { .path = path, .arena = arena, .err = err };
     struct catalogue catalogue = { 0 };
     const struct json *list = NULL;
-    struct json *tree;
+    struct json *tree = NULL;
     enum rc rc = yaml_parse(text, arena, &tree, err);
 
     if (rc)
@@ -212,7 +212,7 @@ enum rc catalogue_parse(struct str text, const char *path, struct arena *arena,
     rc = check_keys(&r, tree, keys);
     if (rc == RC_OK)
         rc = read_list(&r, tree, "bases", CATALOGUE_BASES_MAX, &list);
-    if (rc)
+    if (rc || !list)
         return rc;
 
     catalogue.bases = arena_array(arena, struct catalogue_base, list->n);

@@ -114,7 +114,7 @@ static enum rc request_place(struct cli *cli, const struct catalogue *catalogue,
 static enum rc read_request(struct cli *cli, struct request *request, struct err *err)
 {
     const char *argument = cli->arguments[0];
-    struct catalogue catalogue;
+    struct catalogue catalogue = { 0 };
     enum rc rc = read_catalogue(cli, &catalogue, err);
 
     if (rc)

@@ -17,7 +17,7 @@ enum rc compute_cpu(struct cli *cli, enum cpu *ret_cpu, struct err *err)
 
 enum rc compute_kernels(struct cli *cli, struct kernels *ret_kernels, struct err *err)
 {
-    enum cpu cpu;
+    enum cpu cpu = CPU_SCALAR;
     enum rc rc = compute_cpu(cli, &cpu, err);
 
     if (rc == RC_OK)

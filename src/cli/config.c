@@ -12,7 +12,7 @@
 
 enum setting_type { SETTING_TEXT, SETTING_COUNT, SETTING_FLAG, SETTING_CHOICE };
 
-enum { SETTING_COUNT_MAX = 256, SHARE_CANDIDATES = 2 };
+enum { SETTING_COUNT_MAX = 256 };
 
 struct setting {
     const char *name; /* the flag, without dashes */

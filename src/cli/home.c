@@ -56,8 +56,8 @@ enum rc home_find_base(const char *home, const char *name, struct arena *arena,
                        struct home_base *ret_base, struct err *err)
 {
     struct home_base base = { 0 };
-    struct paths paths;
-    struct json *tree;
+    struct paths paths = { 0 };
+    struct json *tree = NULL;
     enum rc rc = base_paths(home, name, arena, &paths, err);
 
     if (rc)
@@ -104,7 +104,7 @@ static void append_json(struct buf *out, const struct catalogue_base *base)
 
     for (size_t i = 0; i < base->n_files; i++)
         files[i] = &base->files[i];
-    qsort(files, base->n_files, sizeof(files[0]), compare_files);
+    qsort(files, base->n_files, sizeof(files[0]), compare_files); /* NOLINT: of pointers */
 
     json_writer_init(&w, out);
     json_begin_object(&w);
@@ -168,7 +168,7 @@ enum rc home_add_base(const char *home, const struct artifact_store *store,
                       struct err *err)
 {
     CLEANUP(buf_releasep) struct buf json = { 0 };
-    struct paths paths;
+    struct paths paths = { 0 };
     enum rc rc = base_paths(home, base->name, arena, &paths, err);
 
     buf_init(&json, HOME_BASE_JSON_MAX);

@@ -18,7 +18,7 @@ static bool is_folder(const char *path)
 static enum rc find_place(struct cli *cli, const char *name, const char **ret_place,
                           struct err *err)
 {
-    struct home_base base;
+    struct home_base base = { 0 };
     struct stat st;
     enum rc rc;
 
@@ -60,7 +60,7 @@ enum rc model_file_open(struct cli *cli, const char *name, struct model_file *re
     const char *place = NULL;
     enum rc rc = find_place(cli, name, &place, err);
 
-    if (rc == RC_OK)
+    if (rc == RC_OK && place)
         rc = set_paths(cli, place, &file, err);
     if (rc == RC_OK)
         rc = fs_map_open(file.path, &file.map, err);
@@ -95,7 +95,7 @@ static enum rc read_side_file(struct cli *cli, const struct model_file *file, co
 enum rc model_file_config(struct cli *cli, const struct model_file *file,
                           struct bert_config *ret_config, struct err *err)
 {
-    struct str text;
+    struct str text = { 0 };
     enum rc rc = read_side_file(cli, file, "config.json", &text, err);
 
     if (rc)
@@ -107,7 +107,7 @@ enum rc model_file_config(struct cli *cli, const struct model_file *file,
 enum rc model_file_wordpiece(struct cli *cli, const struct model_file *file,
                              struct wordpiece **ret_wordpiece, struct err *err)
 {
-    struct str text;
+    struct str text = { 0 };
     enum rc rc = read_side_file(cli, file, "vocab.txt", &text, err);
 
     if (rc)

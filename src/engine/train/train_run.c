@@ -16,7 +16,7 @@ struct train_options train_options_default(enum train_method method)
         .method = method,
         .epochs = 3,
         .batch_rows = 32,
-        .patience = 2,
+        .patience = 4, /* the first epochs behind the frozen head dip */
         .rate = method == TRAIN_LORA ? 1e-3f : 1e-4f,
         .head_rate = method == TRAIN_LORA ? 1e-3f : 5e-4f,
         .warmup = 0.1f,

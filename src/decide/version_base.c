@@ -4,16 +4,6 @@
 
 enum { DESCRIPTION_ARENA_BYTES = 1 << 20, BASE_NAME_MAX = 64 };
 
-static void close_map(struct fs_map *map)
-{
-    fs_map_close(map);
-}
-
-static void release_arena(struct arena *arena)
-{
-    arena_release(arena);
-}
-
 /* A name becomes part of a path: letters, digits, '-', '_' and '.', a letter or digit first. */
 static bool is_name(struct str name)
 {
@@ -31,7 +21,7 @@ static bool is_name(struct str name)
 static enum rc check_file(const char *folder, const struct json_member *file, struct arena *arena,
                           struct err *err)
 {
-    CLEANUP(close_map) struct fs_map map = { 0 };
+    CLEANUP(fs_map_close) struct fs_map map = { 0 };
     const struct json *sha256 = json_find(&file->value, "sha256");
     struct digest want, got;
 
@@ -89,7 +79,7 @@ static enum rc check_files(const char *bases_dir, struct str text, struct arena 
 enum rc version_base_open(const char *bases_dir, struct str json, struct encoder_base **ret_base,
                           struct err *err)
 {
-    CLEANUP(release_arena) struct arena arena;
+    CLEANUP(arena_release) struct arena arena;
     const char *folder = NULL;
     struct digest digest;
 

@@ -46,7 +46,7 @@ class Workspace:
 
     def put(self, data):
         digest = hashlib.sha256(data).hexdigest()
-        path = self.folder / ".shoal/artifacts/sha256" / digest[:2] / digest
+        path = self.folder / ".shoal/teams/support/artifacts/sha256" / digest[:2] / digest
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return digest

@@ -58,28 +58,20 @@ struct paths {
 static enum rc make_paths(struct cli *cli, const struct ask_slm *slm, struct paths *paths,
                           struct err *err)
 {
-    CLEANUP(buf_releasep) struct buf text = { 0 };
+    char feedback[MANIFEST_NAME_MAX + sizeof(".feedback.jsonl")];
     const char *workspace, *team, *name;
     enum rc rc = cli_workspace(cli, &workspace, err);
 
-    buf_init(&text, FS_PATH_MAX);
     if (rc)
         return rc;
-    buf_printf(&text, "%s/.shoal/teams/%s/builds", workspace, slm->team);
-    rc = buf_rc(&text, "path of the builds", err);
-    if (rc)
-        return rc;
-    paths->builds = arena_strndup(&cli->arena, text.at, text.len);
-    buf_printf(&text, "/%s.feedback.jsonl", slm->name);
-    rc = buf_rc(&text, "path of the builds", err);
-    if (rc)
-        return rc;
-    paths->feedback = arena_strndup(&cli->arena, text.at, text.len);
+    snprintf(feedback, sizeof(feedback), "%s.feedback.jsonl", slm->name);
+    paths->builds = serve_team_path(workspace, slm->team, "builds", &cli->arena);
+    paths->feedback = paths->builds ? fs_join(&cli->arena, paths->builds, feedback) : NULL;
+    paths->artifacts = serve_team_path(workspace, slm->team, "artifacts", &cli->arena);
     team = fs_join(&cli->arena, workspace, slm->team);
     name = team ? fs_join(&cli->arena, team, slm->name) : NULL;
     paths->spec = name ? fs_join(&cli->arena, name, "slm.yaml") : NULL;
     paths->bases = fs_join(&cli->arena, cli->config.home, "bases");
-    paths->artifacts = fs_join(&cli->arena, workspace, ".shoal/artifacts");
     if (!paths->builds || !paths->feedback || !paths->spec || !paths->bases || !paths->artifacts)
         return arena_fail(&cli->arena, err, "paths of the build");
     if (fs_exists(paths->spec))

@@ -63,7 +63,7 @@ static enum rc open_version(struct cli *cli, const struct ask_slm *slm,
         rc = find_version(cli, slm, &digest, err);
     if (rc)
         return rc;
-    artifacts = fs_join(&cli->arena, workspace, ".shoal/artifacts");
+    artifacts = serve_team_path(workspace, slm->team, "artifacts", &cli->arena);
     bases = fs_join(&cli->arena, cli->config.home, "bases");
     if (!artifacts || !bases)
         return arena_fail(&cli->arena, err, "path of the artifacts");

@@ -100,9 +100,9 @@ static enum rc default_ref(struct cli *cli, const struct ask_slm *slm, const cha
     return err_set(err, RC_NOT_FOUND, "%s/%s has no version yet", slm->team, slm->name);
 }
 
-/* The report that the version was judged by, out of the workspace's artifacts. */
-static enum rc append_report(struct cli *cli, const struct json *answer, struct buf *out,
-                             struct err *err)
+/* The report that the version was judged by, out of the team's artifacts. */
+static enum rc append_report(struct cli *cli, const char *team, const struct json *answer,
+                             struct buf *out, struct err *err)
 {
     CLEANUP(artifact_store_closep) struct artifact_store *store = NULL;
     const struct json *lineage = json_find(answer, "lineage");
@@ -115,7 +115,7 @@ static enum rc append_report(struct cli *cli, const struct json *answer, struct 
 
     if (rc || !digest_parse(version_view_text(manifest, "report"), &digest))
         return rc; /* no report */
-    path = fs_join(&cli->arena, workspace, ".shoal/artifacts");
+    path = serve_team_path(workspace, team, "artifacts", &cli->arena);
     if (!path)
         return arena_fail(&cli->arena, err, "path of the artifacts");
     rc = artifact_store_open(path, &store, err);
@@ -150,7 +150,7 @@ static enum rc show_version(struct cli *cli, struct err *err)
     if (cli->config.json)
         return ask_print_json(answer, err);
     version_view_append_show(&out, cli->arguments[0], answer);
-    rc = append_report(cli, answer, &out, err);
+    rc = append_report(cli, slm.team, answer, &out, err);
     return rc ? rc : cli_print(&out, err);
 }
 

@@ -2,7 +2,7 @@
  * version.h - a registered version, opened: its manifest's parts read, checked and put together
  * into a decider.
  *
- *   manifest --> spec text, table snapshots, adapter   artifacts of the workspace
+ *   manifest --> spec text, table snapshots, adapter   artifacts of the team
  *            --> base                                  files below <home>/bases
  *            --> calibration {"priority":{"temperature":1.3,"threshold":0.4}}
  *

@@ -4,7 +4,7 @@
  *
  * A base is described by a JSON text, the one `shoal pull` writes to <home>/bases/<name>.json:
  *   {"architecture":"bert","files":{"config.json":{"bytes":612,"sha256":D},...},"name":"...",...}
- * The text is an artifact of the workspace, and its SHA-256 stands in a version's manifest. The
+ * The text is an artifact of the team, and its SHA-256 stands in a version's manifest. The
  * files lie in <home>/bases/<name>/; each is hashed before it is used, so that a version runs on
  * the bytes it was trained on or not at all.
  */

@@ -33,7 +33,7 @@ static enum rc ask_service(const struct serve_team_config *config, const char *o
                            struct str arguments, const struct err *busy, struct arena *arena,
                            struct buf *answer, struct err *err)
 {
-    const char *socket = serve_team_socket(config, arena);
+    const char *socket = serve_team_path(config->workspace, config->team, "admin.sock", arena);
     struct buf body;
     char path[64];
     int status;

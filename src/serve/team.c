@@ -6,22 +6,16 @@
 
 enum { ARENA_BYTES_MAX = 64 << 10 };
 
-static char *team_path(const struct serve_team_config *config, struct arena *arena,
-                       const char *name)
+char *serve_team_path(const char *workspace, const char *team, const char *name,
+                      struct arena *arena)
 {
     struct buf path;
 
     buf_init(&path, FS_PATH_MAX);
-    buf_printf(&path, "%s/.shoal/teams/%s%s%s", config->workspace, config->team, *name ? "/" : "",
-               name);
+    buf_printf(&path, "%s/.shoal/teams/%s%s%s", workspace, team, *name ? "/" : "", name);
     char *copy = path.failed ? NULL : arena_strndup(arena, path.at, path.len);
     buf_release(&path);
     return copy;
-}
-
-char *serve_team_socket(const struct serve_team_config *config, struct arena *arena)
-{
-    return team_path(config, arena, "admin.sock");
 }
 
 static const char *copy_text(struct arena *arena, const char *text)
@@ -30,8 +24,13 @@ static const char *copy_text(struct arena *arena, const char *text)
 }
 
 struct paths {
-    const char *dir, *lock, *record, *artifacts, *registry, *bases;
+    const char *dir, *lock, *artifacts, *registry, *record, *bases;
 };
+
+static char *team_path(struct serve_team *team, const char *name)
+{
+    return serve_team_path(team->config.workspace, team->config.team, name, &team->arena);
+}
 
 static enum rc make_paths(struct serve_team *team, struct paths *paths, struct err *err)
 {
@@ -45,13 +44,13 @@ static enum rc make_paths(struct serve_team *team, struct paths *paths, struct e
     if (!config->workspace || !config->team || !config->home || !config->engine_build)
         return arena_fail(arena, err, "paths of the team");
 
-    paths->dir = team_path(config, arena, "");
-    paths->lock = team_path(config, arena, "lock");
-    paths->record = team_path(config, arena, "record.db");
-    paths->artifacts = fs_join(arena, config->workspace, ".shoal/artifacts");
-    paths->registry = fs_join(arena, config->workspace, ".shoal/registry.db");
+    paths->dir = team_path(team, "");
+    paths->lock = team_path(team, "lock");
+    paths->artifacts = team_path(team, "artifacts");
+    paths->registry = team_path(team, "registry.db");
+    paths->record = team_path(team, "record.db");
     paths->bases = fs_join(arena, config->home, "bases");
-    if (!paths->dir || !paths->lock || !paths->record || !paths->artifacts || !paths->registry ||
+    if (!paths->dir || !paths->lock || !paths->artifacts || !paths->registry || !paths->record ||
         !paths->bases)
         return arena_fail(arena, err, "paths of the team");
     return RC_OK;

@@ -2,12 +2,12 @@
  * team.h - the files of one team, opened by the one process that may use them: its service, or the
  * command line while no service runs.
  *
- *   <workspace>/.shoal/artifacts/            by digest, shared by everything in the workspace
- *   <workspace>/.shoal/registry.db           versions and aliases
- *   <workspace>/.shoal/teams/<team>/lock     held while this is open
- *                                  /record.db   decisions, feedback, principals
- *                                  /admin.sock  where the service answers for its owner
- *   <home>/bases/                            pulled bases
+ *   <workspace>/.shoal/teams/<team>/lock         held while this is open
+ *                                  /artifacts/   what versions are made of, by digest
+ *                                  /registry.db  versions and aliases
+ *                                  /record.db    decisions, feedback, principals
+ *                                  /admin.sock   where the service answers for its owner
+ *   <home>/bases/                                pulled bases
  */
 #ifndef SERVE_TEAM_H
 #define SERVE_TEAM_H
@@ -41,8 +41,10 @@ struct serve_team {
     struct version_sources sources;
 };
 
-/* The path of the admin socket; NULL when the arena refuses. */
-char *serve_team_socket(const struct serve_team_config *config, struct arena *arena);
+/* The path of something in the team's folder: "artifacts", "admin.sock"; "" is the folder itself.
+ * NULL when the arena refuses. */
+char *serve_team_path(const char *workspace, const char *team, const char *name,
+                      struct arena *arena);
 
 /**
  * Opens everything, making folders and files that are missing.

@@ -214,7 +214,9 @@ static const struct http_route admin_routes[] = {
 
 static enum rc listen_on(struct team_service *service, struct err *err)
 {
-    const char *socket = serve_team_socket(&service->team->config, &service->team->arena);
+    const char *socket =
+        serve_team_path(service->team->config.workspace, service->team->config.team, "admin.sock",
+                        &service->team->arena);
 
     if (!socket)
         return arena_fail(&service->team->arena, err, "admin socket");

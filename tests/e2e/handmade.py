@@ -53,16 +53,23 @@ def canonical(value):
 
 
 class Workspace:
-    def __init__(self, world):
-        self.world = world
+    """One team's part of a workspace; a second one with the same folder and another team joins it."""
+
+    def __init__(self, world, team="support", slm="triage", spec=SPEC, examples=EXAMPLES,
+                 render=lambda text: f"text: {text}\ntier: standard\n"):
+        self.world, self.team, self.slm, self.spec, self.examples, self.render = world, team, slm, spec, examples, render
         self.folder = world.folder / "shop"
-        slm = self.folder / "support/triage"
-        (slm / "data").mkdir(parents=True)
-        (slm / "data/rows.jsonl").write_text("")
-        (slm / "slm.yaml").write_text(SPEC)
-        (self.folder / "shoal.yaml").write_text("organisation: a shop\nteams:\n  support: {description: answers}\n")
-        subprocess.run([sys.executable, SOURCE / "tools/tiny_base.py", world.folder / "tiny-base"], check=True)
-        world.shoal("pull", f"file:{world.folder}/tiny-base", "--name=tiny")
+        self.processes = []
+        folder = self.folder / team / slm
+        (folder / "data").mkdir(parents=True)
+        (folder / "data/rows.jsonl").write_text("")
+        (folder / "slm.yaml").write_text(spec)
+        organisation = self.folder / "shoal.yaml"
+        teams = organisation.read_text() if organisation.exists() else "organisation: a shop\nteams:\n"
+        organisation.write_text(teams + f"  {team}: {{description: answers}}\n")
+        if not (world.home / "bases/tiny.json").exists():
+            subprocess.run([sys.executable, SOURCE / "tools/tiny_base.py", world.folder / "tiny-base"], check=True)
+            world.shoal("pull", f"file:{world.folder}/tiny-base", "--name=tiny")
 
     def shoal(self, *arguments, **options):
         return self.world.shoal(*arguments, cwd=self.folder, **options)
@@ -70,7 +77,7 @@ class Workspace:
     def put(self, data):
         """Stores an artifact as the program does, but for the fsyncs."""
         digest = hashlib.sha256(data).hexdigest()
-        path = self.folder / ".shoal/artifacts/sha256" / digest[:2] / digest
+        path = self.folder / f".shoal/teams/{self.team}/artifacts/sha256" / digest[:2] / digest
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_bytes(data)
@@ -79,10 +86,10 @@ class Workspace:
 
     def adapter(self, base, scale):
         fields, rows = [], []
-        for name, examples in EXAMPLES.items():
+        for name, examples in self.examples.items():
             fields.append({"name": name, "labels": list(examples)})
             for text in examples.values():
-                rows.append(self.world.shoal("model", "embed", "tiny", f"text: {text}\ntier: standard\n").json())
+                rows.append(self.world.shoal("model", "embed", "tiny", self.render(text)).json())
         weight = b"".join(struct.pack("<f", scale * x) for row in rows for x in row)
         bias = b"".join(struct.pack("<f", 0.0) for _ in rows)
         header = {"__metadata__": {"format": "shoal-adapter/1", "kind": "frozen", "base": base,
@@ -100,12 +107,12 @@ class Workspace:
         base = self.put((self.world.home / "bases/tiny.json").read_bytes())
         self.last_adapter = self.adapter(base, scale)
         manifest = {"adapter": self.put(self.last_adapter), "base": base,
-                    "calibration": {name: {"temperature": 1, "threshold": threshold} for name in EXAMPLES},
+                    "calibration": {name: {"temperature": 1, "threshold": threshold} for name in self.examples},
                     "created_by": "os:tester", "created_ms": at, "dataset": self.put(b"no rows\n"),
                     "engine_build": "by hand", "format": 1, "parent": parent, "report": None,
-                    "slm": "triage", "spec": self.put(SPEC.encode()), "tables": {}, "team": "support"}
+                    "slm": self.slm, "spec": self.put(self.spec.encode()), "tables": {}, "team": self.team}
         arguments = {"manifest": manifest, "verdict": verdict, "reasons": [f"by hand: {verdict}"]}
-        if any(p.poll() is None for p in self.world.processes):
+        if any(p.poll() is None for p in self.processes):
             return self.admin("register", arguments)
         service = self.serve()
         answer = self.admin("register", arguments)
@@ -114,7 +121,7 @@ class Workspace:
 
     @property
     def socket(self):
-        return self.folder / ".shoal/teams/support/admin.sock"
+        return self.folder / f".shoal/teams/{self.team}/admin.sock"
 
     def admin(self, operation, arguments):
         answer = request(self.socket, "POST", f"/admin/{operation}", arguments)
@@ -123,12 +130,13 @@ class Workspace:
 
     def serve(self, *flags, env=None):
         """Starts the service; its port is process.port."""
-        process = self.world.start("serve", "--team=support", "--port=0", *flags, cwd=self.folder, env=env)
+        process = self.world.start("serve", f"--team={self.team}", "--port=0", *flags, cwd=self.folder, env=env)
+        self.processes.append(process)
         self.world.wait_for_port(process)
         return process
 
     def key(self, *flags):
-        return self.shoal("key", "create", "tester", "--team=support", *flags).out.strip()
+        return self.shoal("key", "create", "tester", f"--team={self.team}", *flags).out.strip()
 
 
 def decide(process, key, text, tier="standard", idempotency=None, **more):

@@ -67,7 +67,7 @@ struct spec_column {
 };
 
 struct spec_table {
-    struct spec_text name, path, key; /* key: a column whose values are unique; may be empty */
+    struct spec_text name, path, key; /* key: a string or number column, unique; may be empty */
     enum spec_format format;
     size_t n_columns;
     struct spec_column *columns;

@@ -244,6 +244,17 @@ static bool is_column_type(struct str type)
     return false;
 }
 
+/* Uniqueness is equality, which for points in time would need a calendar. */
+static void check_key_type(struct spec_reading *r, const struct spec_table *table,
+                           const struct spec_column *column)
+{
+    enum feel_kind kind = spec_column_kind(column->type.text);
+
+    if (kind != FEEL_STRING && kind != FEEL_NUMBER)
+        SPEC_WRONG(r, &table->key, "type", "key '%.*s' is a %.*s, expected a string or a number",
+                   STR_ARG(column->name.text), STR_ARG(column->type.text));
+}
+
 static void check_tables(struct spec_reading *r, struct spec *spec)
 {
     for (size_t i = 0; i < spec->n_tables; i++) {
@@ -254,7 +265,10 @@ static void check_tables(struct spec_reading *r, struct spec *spec)
         for (size_t c = 0; c < table->n_columns; c++) {
             const struct spec_column *column = &table->columns[c];
 
-            has_key |= str_equal(column->name.text, table->key.text);
+            if (table->key.line > 0 && str_equal(column->name.text, table->key.text)) {
+                has_key = true;
+                check_key_type(r, table, column);
+            }
             if (!spec_is_identifier(column->name.text))
                 SPEC_WRONG(r, &column->name, "name", "column '%.*s' is no plain name",
                            STR_ARG(column->name.text));

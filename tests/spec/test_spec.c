@@ -230,6 +230,8 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
           "s:16:52: error: type 'text' of a column, expected string, number, boolean, date or "
           "date-time [value]\n"
           "s:16:25: error: key 'x' is none of the columns [unknown_name]\n" },
+        { "tables:\n  t: {path: t.csv, key: a, columns: {a: date, b: string}}\n",
+          "s:16:25: error: key 'a' is a date, expected a string or a number [type]\n" },
         { "slm: again\n", "s:15:1: error: duplicate key 'slm' [yaml]\n" },
         { "\tx\n", "s:15:1: error: found a tab character that violates indentation [yaml]\n" },
     };

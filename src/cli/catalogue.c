@@ -106,7 +106,7 @@ static enum rc read_bytes(const struct reading *r, const struct json *v, uint64_
 static enum rc read_file(const struct reading *r, const struct json *v,
                          struct catalogue_file *ret_file)
 {
-    static const char *const keys[] = { "name", "bytes", "sha256", NULL };
+    static const char *const keys[] = { "name", "bytes", "sha256", "member", NULL };
     struct catalogue_file file = { 0 };
     const char *hex = NULL;
     enum rc rc = check_keys(r, v, keys);
@@ -117,6 +117,8 @@ static enum rc read_file(const struct reading *r, const struct json *v,
         rc = read_bytes(r, v, &file.n_bytes);
     if (rc == RC_OK)
         rc = read_text(r, v, "sha256", NULL, &hex);
+    if (rc == RC_OK)
+        rc = read_text(r, v, "member", file.name, &file.member);
     if (rc)
         return rc;
     if (!digest_parse(str_of(hex), &file.digest))

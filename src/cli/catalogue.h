@@ -22,6 +22,7 @@ enum {
 
 struct catalogue_file {
     const char *name;     /* "vocab.txt" */
+    const char *member;   /* its name in a package, usually the same */
     struct digest digest; /* hex[0] == '\0': not known before */
     uint64_t n_bytes;     /* with a digest: exact; without: at most */
 };

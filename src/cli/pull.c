@@ -217,7 +217,7 @@ static enum rc take_wheel(struct intake *in, const struct catalogue_source *sour
     struct wheel_member members[CATALOGUE_FILES_MAX];
 
     for (size_t i = 0; i < in->base->n_files; i++) {
-        members[i].name = fs_join(in->pull->arena, source->folder, in->base->files[i].name);
+        members[i].name = fs_join(in->pull->arena, source->folder, in->base->files[i].member);
         members[i].max_bytes = in->base->files[i].n_bytes;
         if (!members[i].name)
             return arena_fail(in->pull->arena, err, "member of the wheel");

@@ -29,10 +29,29 @@ static void a_base_lists_files_licences_and_sources(void **state)
     assert_int_equal(base->n_files, 1);
     assert_string_equal(base->files[0].digest.hex, D);
     assert_int_equal(base->files[0].n_bytes, 5);
+    assert_string_equal(base->files[0].member, "vocab.txt");
     assert_int_equal(base->n_sources, 2);
     assert_int_equal(base->sources[0].place, CATALOGUE_URL);
     assert_string_equal(base->sources[1].package, "p");
     assert_int_equal(base->sources[1].n_bytes, 7);
+    arena_release(&arena);
+}
+
+static void a_file_may_have_another_name_in_its_package(void **state)
+{
+    struct catalogue catalogue;
+    struct arena arena;
+    struct err err = { 0 };
+    (void)state;
+
+    arena_init(&arena, 1 << 20);
+    if (catalogue_parse(
+            STR(HEAD LIC SRC
+                "    files: [{name: model.gguf, member: M.Q4_1.gguf, bytes: 5, sha256: " D "}]\n"),
+            "b.yaml", &arena, &catalogue, &err))
+        fail_msg("%s", err.message);
+    assert_string_equal(catalogue.bases[0].files[0].name, "model.gguf");
+    assert_string_equal(catalogue.bases[0].files[0].member, "M.Q4_1.gguf");
     arena_release(&arena);
 }
 
@@ -96,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_base_lists_files_licences_and_sources),
+        cmocka_unit_test(a_file_may_have_another_name_in_its_package),
         cmocka_unit_test(a_broken_catalogue_is_refused_with_its_line),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };

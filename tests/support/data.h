@@ -1,7 +1,7 @@
 /*
- * data.h - where tests find what the project does not contain: the shared data sets and the base.
+ * data.h - where tests find what the project does not contain: the shared data sets and the bases.
  *
- * Both skip the running test when the variable is not set, and fail it instead when CI=true: there
+ * All skip the running test when the variable is not set, and fail it instead when CI=true: there
  * a skipped test is a failure.
  */
 #ifndef TESTS_SUPPORT_DATA_H
@@ -38,6 +38,13 @@ static inline const char *test_data_path(const char *name, char path[4096])
 static inline const char *test_base_path(const char *name, char path[4096])
 {
     return path_below("SHOAL_TEST_BASE", name, path);
+}
+
+/* test_decoder_path("model.gguf", path) below SHOAL_TEST_DECODER, the folder of
+ * smollm2-135m-instruct. */
+static inline const char *test_decoder_path(const char *name, char path[4096])
+{
+    return path_below("SHOAL_TEST_DECODER", name, path);
 }
 
 /* test_source_path("tests/golden/x.json", path) below the project's own sources. */

@@ -23,6 +23,7 @@
 #include "base/pool.h"
 #include "engine/model/bert.h"
 #include "engine/train/train_network.h"
+#include "engine/train/train_plan.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,8 +64,6 @@ enum train_head_start {
     TRAIN_HEAD_REGRESSION, /* logistic regression; its strength chosen on the validation rows */
     TRAIN_HEAD_CENTROIDS,  /* each class's mean direction: for about ten rows per class and less */
 };
-
-enum train_schedule { TRAIN_SCHEDULE_LINEAR, TRAIN_SCHEDULE_COSINE };
 
 struct train_options {
     enum train_method method;

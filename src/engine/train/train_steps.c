@@ -1,10 +1,9 @@
 /*
  * train_steps.c - the optimiser's loop.
  *
- * Step k sees batch k modulo the batches of an epoch; each epoch has its own order of rows.
- * Everything random is a function of the seed and of the epoch or step (train_random.h). After each
- * epoch the validation rows are scored, the best values kept, and a checkpoint is written; the
- * header of the checkpoint is the loop's only state.
+ * Everything random is a function of the seed and of the step (train_plan.h). After each epoch the
+ * validation rows are scored, the best values kept, and a checkpoint is written; the header of the
+ * checkpoint is the loop's only state.
  */
 #include "engine/train/train_internal.h"
 
@@ -15,13 +14,11 @@
 #include <math.h>
 #include <string.h>
 
-enum stream { STREAM_ORDER, STREAM_DROPOUT }; /* of random numbers below the seed */
+enum { STREAM_DROPOUT = 1 }; /* of random numbers below the seed; 0 is the plan's */
 
 struct loop {
     struct trainer *t;
-    size_t batches, n_steps; /* of an epoch; in all */
-    uint32_t *order;         /* (train.n,) of `epoch` */
-    size_t epoch;
+    struct train_plan plan;
     uint32_t *words; /* distinct words of the batch */
     size_t n_words;
     uint8_t *has_word; /* (V,) */
@@ -30,74 +27,6 @@ struct loop {
     size_t begun_step, begun_tokens;
 };
 
-/* Fisher and Yates; the first draw of epoch e is number e * rows. */
-static void shuffle(struct loop *loop, size_t epoch)
-{
-    size_t n = loop->t->job->train.n;
-    uint64_t key = train_random(loop->t->options->seed, STREAM_ORDER);
-
-    loop->epoch = epoch;
-    for (size_t i = 0; i < n; i++)
-        loop->order[i] = (uint32_t)i;
-    for (size_t i = n - 1; i > 0; i--) {
-        size_t j = (size_t)(train_random(key, epoch * n + i) % (i + 1));
-        uint32_t other = loop->order[j];
-
-        loop->order[j] = loop->order[i];
-        loop->order[i] = other;
-    }
-}
-
-static size_t batch_end(const struct loop *loop, size_t first)
-{
-    size_t n = loop->t->job->train.n, end = first + loop->t->options->batch_rows;
-
-    return end < n ? end : n;
-}
-
-static size_t batch_tokens(const struct loop *loop, size_t first, size_t end)
-{
-    size_t tokens = 0;
-
-    for (size_t i = first; i < end; i++)
-        tokens += loop->t->job->train.at[loop->order[i]].n_tokens;
-    return tokens;
-}
-
-/* The steps that the epochs or the budget allow; at least one. */
-static size_t plan_steps(struct loop *loop)
-{
-    const struct train_options *o = loop->t->options;
-    size_t steps = o->epochs * loop->batches, tokens = 0;
-
-    for (size_t k = 0; k < steps && o->budget_tokens > 0; k++) {
-        size_t first = k % loop->batches * o->batch_rows;
-
-        if (first == 0)
-            shuffle(loop, k / loop->batches);
-        tokens += batch_tokens(loop, first, batch_end(loop, first));
-        if (tokens > o->budget_tokens)
-            return k > 0 ? k : 1;
-    }
-    return steps;
-}
-
-/* Factor of the learning rates at step k: up during warm-up, then down to nearly 0 at the last. */
-static double schedule(const struct train_options *options, size_t k, size_t n_steps)
-{
-    size_t warmup = (size_t)((double)options->warmup * (double)n_steps);
-
-    if (k < warmup)
-        return (double)(k + 1) / (double)warmup;
-    double left = (double)(n_steps - k) / (double)(n_steps - warmup);
-
-    switch (options->schedule) {
-    case TRAIN_SCHEDULE_LINEAR: return left;
-    case TRAIN_SCHEDULE_COSINE: return 0.5 - 0.5 * cos(left * 3.14159265358979323846);
-    }
-    assert_fail("a schedule", __FILE__, __LINE__);
-}
-
 /* Each field's mean is over the batch's rows that have its label. */
 static void weigh_fields(struct loop *loop, size_t first, size_t end)
 {
@@ -105,7 +34,7 @@ static void weigh_fields(struct loop *loop, size_t first, size_t end)
         size_t n = 0;
 
         for (size_t i = first; i < end; i++)
-            n += loop->t->job->train.at[loop->order[i]].labels[f] != TRAIN_NO_LABEL;
+            n += loop->t->job->train.at[loop->plan.order[i]].labels[f] != TRAIN_NO_LABEL;
         loop->weights[f] = n ? 1.0f / (float)n : 0.0f;
     }
 }
@@ -122,7 +51,7 @@ static void gather_words(struct loop *loop, size_t first, size_t end)
         loop->has_word[loop->words[i]] = 0;
     loop->n_words = 0;
     for (size_t i = first; i < end; i++) {
-        const struct train_row *row = &t->job->train.at[loop->order[i]];
+        const struct train_row *row = &t->job->train.at[loop->plan.order[i]];
 
         for (size_t j = 0; j < row->n_tokens; j++) {
             uint32_t word = t->words.number[row->tokens[j]];
@@ -150,7 +79,7 @@ static double differentiate(struct loop *loop, size_t first, size_t end)
         gather_words(loop, first, end);
     t->pack.weights = loop->weights;
     for (size_t at = first; at < end;) {
-        size_t n = trainer_pack(t, t->job->train.at, loop->order, at, end, true);
+        size_t n = trainer_pack(t, t->job->train.at, loop->plan.order, at, end, true);
 
         t->net.random_key =
             train_random(key, t->checkpoint.header->step * TRAIN_BATCH_ROWS_MAX + (at - first));
@@ -169,8 +98,9 @@ static enum rc step(struct loop *loop, struct err *err)
     struct trainer *t = loop->t;
     const struct train_options *o = t->options;
     struct checkpoint_header *state = t->checkpoint.header;
-    size_t k = state->step, first = k % loop->batches * o->batch_rows, end = batch_end(loop, first);
-    double factor = schedule(o, k, loop->n_steps);
+    size_t k = state->step;
+    struct train_span span = train_plan_batch(&loop->plan, k);
+    double factor = train_plan_rate(&loop->plan, o->schedule, o->warmup, k);
     const struct adamw_rates rates = {
         .rate = (float)(factor * (double)o->rate),
         .head_rate = (float)(factor * (double)o->head_rate),
@@ -179,9 +109,7 @@ static enum rc step(struct loop *loop, struct err *err)
         .t = k + 1,
     };
 
-    if (first == 0 || loop->epoch != k / loop->batches)
-        shuffle(loop, k / loop->batches);
-    double loss = differentiate(loop, first, end);
+    double loss = differentiate(loop, span.first, span.end);
     const struct adamw_rows words = {
         t->net.layout->tensors[bert_tensor_index(BERT_WORDS, 0)].offset,
         t->net.layout->config.width, loop->words, loop->n_words
@@ -195,7 +123,7 @@ static enum rc step(struct loop *loop, struct err *err)
         lora_merge(&t->lora, t->net.gemm, t->job->start, t->values, t->host->pool);
 
     state->loss = k == 0 ? loss : 0.98 * state->loss + 0.02 * loss;
-    state->tokens += batch_tokens(loop, first, end);
+    state->tokens += span.tokens;
     state->step++;
     FAILPOINT("train.after_step");
     return RC_OK;
@@ -248,13 +176,13 @@ static enum rc report(const struct loop *loop, struct err *err)
     const struct train_progress progress = {
         .phase = TRAIN_PHASE_STEPS,
         .done = state->step,
-        .total = loop->n_steps,
-        .epoch = loop->epoch,
+        .total = loop->plan.n_steps,
+        .epoch = loop->plan.epoch,
         .loss = state->loss,
         .score = state->best_step ? state->best_score : NAN,
         .tokens_per_s =
             seconds > 0.0 ? (double)(state->tokens - loop->begun_tokens) / seconds : NAN,
-        .seconds_left = seconds / (double)steps * (double)(loop->n_steps - state->step),
+        .seconds_left = seconds / (double)steps * (double)(loop->plan.n_steps - state->step),
     };
 
     return trainer_report(t, &progress, err);
@@ -270,7 +198,7 @@ static enum rc advance(struct loop *loop, struct err *err)
 
     if (rc)
         return rc;
-    bool last = state->step == loop->n_steps, epoch = state->step % loop->batches == 0;
+    bool last = state->step == loop->plan.n_steps, epoch = state->step % loop->plan.batches == 0;
     if (last || epoch)
         rc = judge(t, err);
     if (rc) /* no save: the last checkpoint is before this step, which is taken again */
@@ -292,21 +220,24 @@ static enum rc advance(struct loop *loop, struct err *err)
 static enum rc loop_init(struct trainer *t, struct loop *loop, struct err *err)
 {
     const struct train_rows *rows = &t->job->train;
+    const struct train_options *o = t->options;
     size_t vocabulary = t->net.layout->config.n_words;
+    uint32_t *n_tokens = arena_array(t->arena, uint32_t, rows->n);
 
-    *loop = (struct loop){ .t = t, .epoch = SIZE_MAX };
-    loop->batches = (rows->n + t->options->batch_rows - 1) / t->options->batch_rows;
-    loop->order = arena_array(t->arena, uint32_t, rows->n);
-    loop->words = arena_array(t->arena, uint32_t, vocabulary);
-    loop->has_word = arena_array(t->arena, uint8_t, vocabulary);
-    if (!loop->order || !loop->words || !loop->has_word)
-        return arena_fail(t->arena, err, "order of the rows");
-    loop->n_steps = plan_steps(loop);
-    loop->epoch = SIZE_MAX;
-    loop->begun_us = t->host->clock.monotonic_us(t->host->clock.self);
-    loop->begun_step = t->checkpoint.header->step;
-    loop->begun_tokens = t->checkpoint.header->tokens;
-    return RC_OK;
+    *loop = (struct loop){
+        .t = t,
+        .plan = { rows->n, o->batch_rows, o->seed, .n_tokens = n_tokens },
+        .words = arena_array(t->arena, uint32_t, vocabulary),
+        .has_word = arena_array(t->arena, uint8_t, vocabulary),
+        .begun_us = t->host->clock.monotonic_us(t->host->clock.self),
+        .begun_step = t->checkpoint.header->step,
+        .begun_tokens = t->checkpoint.header->tokens,
+    };
+    if (!n_tokens || !loop->words || !loop->has_word)
+        return arena_fail(t->arena, err, "the plan of the steps");
+    for (size_t i = 0; i < rows->n; i++)
+        n_tokens[i] = (uint32_t)rows->at[i].n_tokens;
+    return train_plan_init(&loop->plan, o->epochs, o->budget_tokens, t->arena, err);
 }
 
 enum rc trainer_steps(struct trainer *t, struct err *err)

@@ -104,7 +104,7 @@ struct decide_result {
     size_t n_labels;     /* of all fields together */
     const float *scores; /* (n_labels,) natural logarithms of the model's probabilities */
     bool has_best;       /* false: refused, a fact undetermined, or rules_conflict */
-    size_t best;         /* joint assignment, see spec_labels_of(); the suggestion when abstained */
+    size_t best;         /* joint assignment, see spec_values_of(); the suggestion when abstained */
     const double *confidence;             /* (n_fields,), with has_best */
     const enum decide_rule_result *rules; /* (n_rules,) on the best assignment */
     struct feel_value facts;              /* context */

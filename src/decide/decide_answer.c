@@ -40,7 +40,7 @@ void decide_append_output(struct buf *out, const struct decider *decider,
     size_t labels[SPEC_FIELDS_MAX];
 
     ASSERT(result->has_best);
-    spec_labels_of(spec, result->best, labels);
+    spec_values_of(spec, result->best, labels);
     for (size_t f = 0; f < spec->n_fields; f++) {
         append_key(out, separator, spec->fields[f].name);
         feel_append_json(out, &spec->fields[f].labels[labels[f]].value);

@@ -182,7 +182,7 @@ static enum rc explain_conflict(const struct decider *decider, const struct left
     const char *separator = "no answer satisfies every must-rule; the likeliest breaks ";
 
     buf_init(&text, DECIDE_SHOWN_BYTES_MAX);
-    spec_labels_of(spec, left->likeliest, labels);
+    spec_values_of(spec, left->likeliest, labels);
     for (size_t r = 0; r < spec->n_rules; r++) {
         if (!left->tables[r] ||
             left->tables[r][combination_of(spec, &decider->rules[r], labels)] != DECIDE_RULE_BROKEN)
@@ -302,7 +302,7 @@ enum rc decide_choose(const struct decider *decider, struct decide_scope *scope,
 
     result->has_best = true;
     result->best = left.best;
-    spec_labels_of(spec, left.best, labels);
+    spec_values_of(spec, left.best, labels);
     set_labels(spec, outputs, labels);
     rc = describe_best(decider, scope, labels, &left, now_ms, scratch, arena, result, err);
     if (rc)

@@ -77,13 +77,13 @@ static enum rc append_classes(struct json_writer *w, const struct judge_rows *ro
 {
     const struct spec_field *f = &rows->spec->fields[field];
     struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
-    struct evaluate_confusion confusion;
-    enum rc rc = evaluate_confusion_init(f->n_labels, arena, &confusion, err);
+    struct evaluate_tally confusion;
+    enum rc rc = evaluate_tally_init(f->n_labels, f->is_set, arena, &confusion, err);
 
     if (rc)
         return rc;
     for (size_t i = 0; i < rows->n; i++)
-        evaluate_confusion_add(&confusion, pair.truth[i], pair.a[i]);
+        evaluate_tally_add(&confusion, pair.truth[i], pair.a[i]);
     json_key(w, "classes");
     json_begin_array(w);
     for (size_t k = 0; k < f->n_labels; k++) {

@@ -174,6 +174,15 @@ static enum rc read_max_items(struct spec_reading *r, const struct json *v, stru
     return RC_OK;
 }
 
+static enum rc read_unique_items(struct spec_reading *r, const struct json *v,
+                                 struct schema *schema, struct err *err)
+{
+    (void)err;
+    if (expect(r, v, JSON_BOOL, "uniqueItems"))
+        schema->unique_items = v->boolean;
+    return RC_OK;
+}
+
 static enum rc read_format(struct spec_reading *r, const struct json *v, struct schema *schema,
                            struct err *err)
 {
@@ -266,6 +275,7 @@ static const struct keyword keywords[] = {
     { "items", ARRAY, read_items, "{\"$ref\":\"#/$defs/schema\"}" },
     { "minItems", ARRAY, read_min_items, "{\"type\":\"integer\",\"minimum\":0}" },
     { "maxItems", ARRAY, read_max_items, "{\"type\":\"integer\",\"minimum\":0}" },
+    { "uniqueItems", ARRAY, read_unique_items, "{\"type\":\"boolean\"}" },
     { "properties", OBJECT, read_properties,
       "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/schema\"}}" },
     { "required", OBJECT, skip_keyword, "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}" },
@@ -350,6 +360,8 @@ static enum rc check_whole(struct spec_reading *r, const struct json *v, struct 
         SPEC_WRONG(r, v, "range", "'minItems' is above 'maxItems'");
     if (schema->type == SCHEMA_ARRAY && !schema->items)
         SPEC_WRONG(r, v, "missing", "array has no 'items'");
+    if (schema->unique_items && schema->items && schema->items->n_labels == 0)
+        SPEC_WRONG(r, v, "value", "'uniqueItems' is for items with an 'enum': a set of them");
     if (schema->type == SCHEMA_OBJECT && !schema->properties)
         SPEC_WRONG(r, v, "missing", "object has no 'properties'");
     if (schema->fallback && !(schema->type == SCHEMA_ARRAY && !schema->items))

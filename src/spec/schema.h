@@ -45,6 +45,7 @@ struct schema {
     struct decimal minimum, maximum;
     size_t min_length, max_length; /* characters */
     size_t min_items, max_items;
+    bool unique_items;          /* a set: the items have an enum, and none appears twice */
     const struct schema *items; /* SCHEMA_ARRAY */
     size_t n_properties;        /* SCHEMA_OBJECT */
     struct schema_property *properties;

@@ -134,8 +134,28 @@ static void leave(struct checking *c, size_t len)
     c->path[len] = '\0';
 }
 
+/* Of texts; what is no text is reported as that. */
+static void check_unique(struct checking *c, const struct schema *schema, const struct json *v)
+{
+    if (v->n > schema->items->n_labels) { /* bounds the loops below */
+        VALUE_WRONG(c, v, "duplicate", "%zu items of a set, there are %zu different ones", v->n,
+                    schema->items->n_labels);
+        return;
+    }
+    for (size_t i = 0; i < v->n && c->problems->n < PROBLEMS_MAX; i++)
+        for (size_t j = 0; j < i; j++)
+            if (v->items[i].type == JSON_STRING && v->items[j].type == JSON_STRING &&
+                str_equal(v->items[i].text, v->items[j].text)) {
+                VALUE_WRONG(c, &v->items[i], "duplicate", "'%.*s' appears twice",
+                            shown_len(v->items[i].text), v->items[i].text.at);
+                break;
+            }
+}
+
 static void check_array(struct checking *c, const struct schema *schema, const struct json *v)
 {
+    if (schema->unique_items)
+        check_unique(c, schema, v);
     if (v->n < schema->min_items)
         VALUE_WRONG(c, v, "length", "%zu items, expected at least %zu", v->n, schema->min_items);
     if (v->n > schema->max_items)

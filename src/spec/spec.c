@@ -99,27 +99,27 @@ enum rc spec_read(const char *path, struct arena *arena, struct spec **ret_spec,
     return rc ? rc : spec_parse(text, kept, arena, ret_spec, problems, err);
 }
 
-void spec_labels_of(const struct spec *spec, size_t joint, size_t *labels)
+void spec_values_of(const struct spec *spec, size_t joint, size_t *values)
 {
     ASSERT(joint < spec->n_joint);
     for (size_t i = spec->n_fields; i-- > 0;) {
-        labels[i] = joint % spec->fields[i].n_labels;
-        joint /= spec->fields[i].n_labels;
+        values[i] = joint % spec->fields[i].n_values;
+        joint /= spec->fields[i].n_values;
     }
 }
 
-size_t spec_joint_of(const struct spec *spec, const size_t *labels)
+size_t spec_joint_of(const struct spec *spec, const size_t *values)
 {
     size_t joint = 0;
 
     for (size_t i = 0; i < spec->n_fields; i++) {
-        ASSERT(labels[i] < spec->fields[i].n_labels);
-        joint = joint * spec->fields[i].n_labels + labels[i];
+        ASSERT(values[i] < spec->fields[i].n_values);
+        joint = joint * spec->fields[i].n_values + values[i];
     }
     return joint;
 }
 
-bool spec_find_label(const struct spec_field *field, const struct json *v, size_t *ret_label)
+static bool find_label(const struct spec_field *field, const struct json *v, size_t *ret_label)
 {
     int64_t integer;
 
@@ -141,7 +141,53 @@ bool spec_find_label(const struct spec_field *field, const struct json *v, size_
     return false;
 }
 
-/* Runs of white space and control characters become one blank. */
+bool spec_find_value(const struct spec_field *field, const struct json *v, size_t *ret_value)
+{
+    size_t set = 0;
+
+    if (!field->is_set)
+        return find_label(field, v, ret_value);
+    if (v->type != JSON_ARRAY)
+        return false;
+    for (size_t i = 0; i < v->n; i++) {
+        size_t label;
+
+        if (!find_label(field, &v->items[i], &label) || set >> label & 1)
+            return false;
+        set |= (size_t)1 << label;
+    }
+    *ret_value = set;
+    return spec_value_is_allowed(field, set);
+}
+
+struct feel_value spec_feel_value(const struct spec_field *field, size_t value,
+                                  struct feel_value *room)
+{
+    size_t n = 0;
+
+    ASSERT(value < field->n_values);
+    if (!field->is_set)
+        return field->labels[value].value;
+    for (size_t i = 0; i < field->n_labels; i++)
+        if (value >> i & 1)
+            room[n++] = field->labels[i].value;
+    return feel_list(room, n);
+}
+
+bool spec_value_has(const struct spec_field *field, size_t value, size_t label)
+{
+    return field->is_set ? value >> label & 1 : value == label;
+}
+
+bool spec_value_is_allowed(const struct spec_field *field, size_t value)
+{
+    size_t n_members = (size_t)__builtin_popcountl(value);
+
+    return !field->is_set ||
+           (n_members >= field->schema->min_items && n_members <= field->schema->max_items);
+}
+
+/* Runs of white space and control characters become one blank, at either end nothing. */
 static void append_on_one_line(struct buf *out, struct str text)
 {
     bool pending = false;
@@ -159,13 +205,59 @@ static void append_on_one_line(struct buf *out, struct str text)
     }
 }
 
-static void append_shown_value(struct buf *out, const struct feel_value *value)
+static void append_shown_value(struct buf *out, const struct feel_value *value, bool is_inside);
+
+static void append_shown_list(struct buf *out, const struct feel_value *list, bool is_inside)
+{
+    buf_append_text(out, is_inside ? "(" : "");
+    for (size_t i = 0; i < list->list.n; i++) {
+        bool is_list = list->list.items[i].kind == FEEL_LIST;
+
+        buf_append_text(out, i ? "; " : "");
+        append_shown_value(out, &list->list.items[i], is_list);
+    }
+    buf_append_text(out, is_inside ? ")" : "");
+}
+
+static void append_shown_context(struct buf *out, const struct feel_value *context, bool is_inside)
+{
+    const char *separator = "";
+
+    buf_append_text(out, is_inside ? "(" : "");
+    for (size_t i = 0; i < context->context.n; i++) {
+        const struct feel_entry *entry = &context->context.entries[i];
+
+        if (entry->value.kind == FEEL_NULL)
+            continue;
+        buf_append_text(out, separator);
+        append_on_one_line(out, entry->key);
+        buf_append_text(out, ": ");
+        append_shown_value(out, &entry->value, true);
+        separator = ", ";
+    }
+    buf_append_text(out, is_inside ? ")" : "");
+}
+
+/* Recursion: on the value's nesting, at most FEEL_NESTING_MAX. */
+static void append_shown_value(struct buf *out, const struct feel_value *value, bool is_inside)
 {
     CLEANUP(buf_releasep) struct buf text = { 0 };
 
-    if (value->kind == FEEL_STRING) {
-        append_on_one_line(out, value->string);
-        return;
+    switch (value->kind) {
+    case FEEL_STRING: append_on_one_line(out, value->string); return;
+    case FEEL_LIST: append_shown_list(out, value, is_inside); return;
+    case FEEL_CONTEXT: append_shown_context(out, value, is_inside); return;
+    case FEEL_NULL:
+    case FEEL_BOOLEAN:
+    case FEEL_NUMBER:
+    case FEEL_DATE:
+    case FEEL_TIME:
+    case FEEL_DATE_TIME:
+    case FEEL_DAYS_DURATION:
+    case FEEL_MONTHS_DURATION:
+    case FEEL_RANGE:
+    case FEEL_FUNCTION:
+    case FEEL_ANY: break;
     }
     buf_init(&text, out->limit);
     feel_append_text(&text, value);
@@ -187,7 +279,7 @@ void spec_append_shown(struct buf *out, const struct spec *spec, const struct fe
             continue;
         buf_append_str(out, name);
         buf_append_text(out, ": ");
-        append_shown_value(out, value);
+        append_shown_value(out, value, false);
         buf_append_char(out, '\n');
     }
 }

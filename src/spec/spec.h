@@ -22,7 +22,8 @@
 
 enum {
     SPEC_BYTES_MAX = 256 << 10,
-    SPEC_JOINT_MAX = 65536, /* combinations of labels over all output fields */
+    SPEC_JOINT_MAX = 65536, /* combinations of values over all output fields */
+    SPEC_MEMBERS_MAX = 16,  /* of a set: it has 2^members values, see SPEC_JOINT_MAX */
     SPEC_NAME_MAX = 64,     /* bytes of a name */
     SPEC_FIELDS_MAX = 64,   /* output fields */
     SPEC_LIST_MAX = 1000,   /* facts, rules, tables, columns, ...: of each */
@@ -76,7 +77,7 @@ struct spec_table {
 enum spec_split { SPEC_SPLIT_NONE, SPEC_SPLIT_TRAIN, SPEC_SPLIT_VALIDATION, SPEC_SPLIT_TEST };
 
 struct spec_mapping {
-    struct spec_text column, path; /* path: "input.subject", "output.priority" */
+    struct spec_text column, path; /* path: "input.subject", "output.priority", "tags.origin" */
 };
 
 struct spec_data {
@@ -87,7 +88,7 @@ struct spec_data {
     struct spec_text id;        /* the column of the row's id: "id" */
     int64_t drop_shared_ngrams; /* training rows that share so many words in a row with a test row
                                    are left out; 0: they stay */
-    size_t n_columns;           /* 0: rows are {"id", "input": {...}, "output": {...}} */
+    size_t n_columns; /* 0: rows are {"id", "input": {...}, "output": {...}, "tags": {...}} */
     struct spec_mapping *columns;
 };
 
@@ -117,7 +118,9 @@ struct spec_training {
 
 enum spec_metric {
     SPEC_ACCURACY,
+    SPEC_BALANCED_ACCURACY, /* mean recall of the labels; not of sets */
     SPEC_MACRO_F1,
+    SPEC_SET_F1,          /* mean over rows of the F1 of answered against true members; of sets */
     SPEC_ECE,             /* expected calibration error; smaller is better */
     SPEC_RULE_VIOLATIONS, /* answers against a must-rule, a count; smaller is better */
     SPEC_COVERAGE,        /* share of inputs that are answered */
@@ -130,6 +133,7 @@ enum spec_floor { SPEC_FLOOR_NONE, SPEC_FLOOR_MAJORITY, SPEC_FLOOR_RULES, SPEC_F
 struct spec_gate {
     enum spec_metric metric;
     struct spec_text field; /* an output field; empty: all fields */
+    struct spec_text slice; /* of the rows; empty: all rows */
     struct spec_text place; /* of the gate itself, for messages */
     bool has_min, has_max, has_margin;
     double min, max;
@@ -137,17 +141,31 @@ struct spec_gate {
     enum spec_floor above;   /* the paired lower bound of the gain over this floor is above 0 */
 };
 
+/* A part of the rows that is reported and gated apart: those for which the expression is true. It
+ * sees the row's `input`, its true `output`, and its `tags`: what the data says about the row
+ * besides. */
+struct spec_slice {
+    struct spec_text name, expression;
+    const struct feel *feel;
+};
+
 struct spec_abstain {
     double target_precision; /* answers below the threshold that reaches it are declined */
     bool has_target;
 };
 
-/* One closed output field. */
+/*
+ * One closed output field. The model scores its labels; the answer is one of its values. A field of
+ * one label has them as its values: value v is label v. A set has every set of labels, its members:
+ * value v is the set with label i exactly if bit i of v is set.
+ */
 struct spec_field {
     struct str name;
     const struct schema *schema;
+    bool is_set;
     size_t n_labels;
     const struct spec_label *labels; /* enumeration in its order; false, true; minimum..maximum */
+    size_t n_values;                 /* n_labels; of a set 2^n_labels */
 };
 
 struct spec_label {
@@ -175,11 +193,13 @@ struct spec {
     struct spec_training training;
     size_t n_gates;
     struct spec_gate *gates;
+    size_t n_slices;
+    struct spec_slice *slices;
     struct spec_abstain abstain;
 
     size_t n_fields; /* of the output, in order */
     const struct spec_field *fields;
-    size_t n_joint;            /* product of n_labels, at most SPEC_JOINT_MAX */
+    size_t n_joint;            /* product of n_values, at most SPEC_JOINT_MAX */
     const struct json *source; /* the tree of slm.yaml */
 };
 
@@ -200,16 +220,34 @@ MUST_CHECK enum rc spec_read(const char *path, struct arena *arena, struct spec 
 MUST_CHECK enum rc spec_parse(struct str text, const char *path, struct arena *arena,
                               struct spec **ret_spec, struct problems *problems, struct err *err);
 
-/* The label of each field in a joint assignment: joint in [0, n_joint), the last field runs
- * fastest. labels: (n_fields,). */
-void spec_labels_of(const struct spec *spec, size_t joint, size_t *labels);
-size_t spec_joint_of(const struct spec *spec, const size_t *labels);
+/* The value of each field in a joint assignment: joint in [0, n_joint), the last field runs
+ * fastest. values: (n_fields,). */
+void spec_values_of(const struct spec *spec, size_t joint, size_t *values);
+size_t spec_joint_of(const struct spec *spec, const size_t *values);
 
-/* The label of a field by its JSON value; false when it is none of them. */
-bool spec_find_label(const struct spec_field *field, const struct json *v, size_t *ret_label);
+/* The value of a field by its JSON; false when it is none of them. The order of a set's members
+ * does not matter. */
+bool spec_find_value(const struct spec_field *field, const struct json *v, size_t *ret_value);
+
+/* What FEEL sees of a value: of a set the list of its members, in the order of the enumeration,
+ * which lies in `room` of n_labels values and lives as long. Other fields need no room. */
+struct feel_value spec_feel_value(const struct spec_field *field, size_t value,
+                                  struct feel_value *room);
+
+/* Is it the label, or a set that has it? */
+bool spec_value_has(const struct spec_field *field, size_t value, size_t label);
+
+/* Does the metric say something of this field? balanced_accuracy says nothing of sets, set_f1
+ * nothing of others. */
+bool spec_metric_fits(enum spec_metric metric, const struct spec_field *field);
+
+/* Has a set as many members as minItems and maxItems say? Any other value: true. */
+bool spec_value_is_allowed(const struct spec_field *field, size_t value);
 
 /* What the model reads of an input: one "name: value" line per shown name that is not null, in the
  * order of show. White space inside a value becomes one blank, so that no value can forge a line.
+ * A context is its entries, "item: Toner, quantity: 2", without those that are null; a list is its
+ * items, "a; b"; both stand in parentheses inside another of their kind and in a context.
  * input and facts are FEEL_CONTEXTs. */
 void spec_append_shown(struct buf *out, const struct spec *spec, const struct feel_value *input,
                        const struct feel_value *facts);

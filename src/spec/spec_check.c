@@ -14,6 +14,23 @@ const char *spec_suggest_property(const struct schema *object, struct str name, 
     return problem_suggest(name, names, n, arena);
 }
 
+static size_t count_members(struct spec_reading *r, const struct schema_property *field)
+{
+    const struct schema *schema = &field->schema;
+    size_t n = schema->items->n_labels;
+
+    if (n < 2 || n > SPEC_MEMBERS_MAX) {
+        SPEC_WRONG(r, schema->items, "limit",
+                   "output field '%.*s' is a set over %zu labels, expected 2 to %d",
+                   STR_ARG(field->name), n, SPEC_MEMBERS_MAX);
+        return 0;
+    }
+    if (schema->min_items > n)
+        SPEC_WRONG(r, schema, "range", "'minItems' is %zu, the set has only %zu labels",
+                   schema->min_items, n);
+    return n;
+}
+
 /* The number of labels of an output field; 0, with a problem, when it is not closed. */
 static size_t count_labels(struct spec_reading *r, const struct schema_property *field)
 {
@@ -22,6 +39,8 @@ static size_t count_labels(struct spec_reading *r, const struct schema_property 
 
     if (schema->type == SCHEMA_STRING && schema->n_labels > 0)
         return schema->n_labels;
+    if (schema->unique_items && schema->items && schema->items->n_labels > 0)
+        return count_members(r, field);
     if (schema->type == SCHEMA_BOOLEAN)
         return 2;
     if (schema->type == SCHEMA_INTEGER && schema->has_minimum && schema->has_maximum &&
@@ -34,8 +53,8 @@ static size_t count_labels(struct spec_reading *r, const struct schema_property 
     }
     SPEC_WRONG(
         r, schema, "open_field",
-        "output field '%.*s' is open: expected an enum, a boolean, or an integer with minimum "
-        "and maximum",
+        "output field '%.*s' is open: expected an enum, a boolean, an integer with minimum and "
+        "maximum, or a set: an array with uniqueItems whose items have an enum",
         STR_ARG(field->name));
     return 0;
 }
@@ -57,6 +76,7 @@ static enum rc make_labels(struct arena *arena, struct spec_field *field, struct
 {
     static const struct str truths[] = { { "false", 5 }, { "true", 4 } };
     struct spec_label *labels = arena_array(arena, struct spec_label, field->n_labels);
+    const struct str *texts = field->is_set ? field->schema->items->labels : field->schema->labels;
     int64_t low = 0;
 
     if (!labels)
@@ -66,9 +86,8 @@ static enum rc make_labels(struct arena *arena, struct spec_field *field, struct
     for (size_t i = 0; i < field->n_labels; i++) {
         enum rc rc = RC_OK;
 
-        if (field->schema->type == SCHEMA_STRING)
-            labels[i] = (struct spec_label){ field->schema->labels[i],
-                                             feel_string(field->schema->labels[i]) };
+        if (texts)
+            labels[i] = (struct spec_label){ texts[i], feel_string(texts[i]) };
         else if (field->schema->type == SCHEMA_BOOLEAN)
             labels[i] = (struct spec_label){ truths[i], feel_boolean(i == 1) };
         else
@@ -108,12 +127,15 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
 
         fields[i].name = property->name;
         fields[i].schema = &property->schema;
+        fields[i].is_set = property->schema.type == SCHEMA_ARRAY;
         fields[i].n_labels = count_labels(r, property);
+        fields[i].n_values =
+            fields[i].is_set ? (size_t)1 << fields[i].n_labels : fields[i].n_labels;
         if (property->schema.fallback)
             SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
                        STR_ARG(property->name));
         /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
-        n_joint *= n_joint <= SPEC_JOINT_MAX ? fields[i].n_labels : 1;
+        n_joint *= n_joint <= SPEC_JOINT_MAX ? fields[i].n_values : 1;
     }
     if (n_joint > SPEC_JOINT_MAX) {
         SPEC_WRONG(r, &spec->output, "limit",
@@ -153,21 +175,28 @@ static enum spec_format format_of(struct spec_reading *r, enum spec_format given
     return SPEC_JSONL;
 }
 
-/* The field that "input.NAME" or "output.NAME" means; NULL with a problem. */
+/* The field that "input.NAME" or "output.NAME" means; NULL for "tags.NAME", or with a problem. */
 static const struct schema_property *find_path(struct spec_reading *r, const struct spec *spec,
                                                const struct spec_text *path)
 {
     bool in_input = str_starts_with(path->text, "input.");
     bool in_output = str_starts_with(path->text, "output.");
+    bool in_tags = str_starts_with(path->text, "tags.");
     const struct schema *object = in_input ? &spec->input : &spec->output;
 
-    if (!in_input && !in_output) {
-        SPEC_WRONG(r, path, "value", "'%.*s' must be input.NAME or output.NAME",
+    if (!in_input && !in_output && !in_tags) {
+        SPEC_WRONG(r, path, "value", "'%.*s' must be input.NAME, output.NAME or tags.NAME",
                    STR_ARG(path->text));
         return NULL;
     }
-    size_t skipped = strlen(in_input ? "input." : "output.");
+    size_t skipped = strlen(in_input ? "input." : in_output ? "output." : "tags.");
     struct str name = { path->text.at + skipped, path->text.len - skipped };
+    if (in_tags) {
+        if (!spec_is_identifier(name))
+            SPEC_WRONG(r, path, "name", "tag '%.*s' is no plain name: letters, digits and '_'",
+                       STR_ARG(name));
+        return NULL;
+    }
     const struct schema_property *property = schema_find(object, name);
     if (!property)
         SPEC_WRONG(r, path, "unknown_name", "'%.*s' is no field of the %s%s", STR_ARG(name),
@@ -284,15 +313,47 @@ static void check_tables(struct spec_reading *r, struct spec *spec)
     }
 }
 
+bool spec_metric_fits(enum spec_metric metric, const struct spec_field *field)
+{
+    if (metric == SPEC_BALANCED_ACCURACY)
+        return !field->is_set;
+    return metric != SPEC_SET_F1 || field->is_set;
+}
+
+static void check_metric(struct spec_reading *r, const struct spec *spec,
+                         const struct spec_gate *gate)
+{
+    bool fits = spec->n_fields == 0; /* the fields themselves are wrong */
+
+    for (size_t f = 0; f < spec->n_fields; f++)
+        if (gate->field.line == 0 || str_equal(gate->field.text, spec->fields[f].name))
+            fits |= spec_metric_fits(gate->metric, &spec->fields[f]);
+    if (!fits && gate->metric == SPEC_SET_F1)
+        SPEC_WRONG(r, &gate->place, "value", "'set_f1' is a metric of sets, and %s none",
+                   gate->field.line ? "the field is" : "there is");
+    else if (!fits && gate->metric == SPEC_BALANCED_ACCURACY)
+        SPEC_WRONG(
+            r, &gate->place, "value",
+            "'balanced_accuracy' is no metric of sets: expected accuracy, macro_f1 or set_f1");
+}
+
 static void check_gates(struct spec_reading *r, const struct spec *spec)
 {
     for (size_t i = 0; i < spec->n_gates; i++) {
         const struct spec_gate *gate = &spec->gates[i];
+        bool has_slice = gate->slice.line == 0;
 
+        for (size_t s = 0; s < spec->n_slices; s++)
+            has_slice |= str_equal(gate->slice.text, spec->slices[s].name.text);
+        if (!has_slice)
+            SPEC_WRONG(r, &gate->slice, "unknown_name", "'%.*s' is none of the slices",
+                       STR_ARG(gate->slice.text));
         if (gate->field.line > 0 && !schema_find(&spec->output, gate->field.text))
             SPEC_WRONG(r, &gate->field, "unknown_name", "'%.*s' is no output field%s",
                        STR_ARG(gate->field.text),
                        spec_suggest_property(&spec->output, gate->field.text, r->arena));
+        else
+            check_metric(r, spec, gate);
         if (!gate->has_min && !gate->has_max && !gate->has_margin && gate->above == SPEC_FLOOR_NONE)
             SPEC_WRONG(r, &gate->place, "missing",
                        "gate has no condition: expected min, max, not_worse_margin or above");

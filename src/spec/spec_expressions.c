@@ -130,6 +130,13 @@ static enum rc parse(struct spec_reading *r, struct expression *e, struct err *e
     return RC_OK;
 }
 
+static void report_problems(struct spec_reading *r, const struct expression *e)
+{
+    for (size_t i = 0; i < e->report.n_problems; i++)
+        wrong_inside(r, e, "expression", e->report.problems[i].line, e->report.problems[i].column,
+                     e->report.problems[i].message);
+}
+
 static struct feel_type scope_type(const struct scope *scope)
 {
     return (
@@ -153,9 +160,7 @@ static enum rc check(struct analysis *a, struct expression *e, struct err *err)
     rc = feel_check(e->feel, &type, a->r->arena, &e->report, err);
     if (rc)
         return rc;
-    for (size_t i = 0; i < e->report.n_problems; i++)
-        wrong_inside(a->r, e, "expression", e->report.problems[i].line,
-                     e->report.problems[i].column, e->report.problems[i].message);
+    report_problems(a->r, e);
     if (e->report.n_problems > 0)
         e->feel = NULL;
     else
@@ -370,12 +375,12 @@ static enum rc check_facts(struct analysis *a, struct spec *spec, struct err *er
     return RC_OK;
 }
 
-static void expect_boolean(struct analysis *a, const struct expression *e)
+static void expect_boolean(struct spec_reading *r, const struct expression *e)
 {
     enum feel_kind kind = e->report.type.kind;
 
     if (e->feel && kind != FEEL_BOOLEAN && kind != FEEL_ANY)
-        SPEC_WRONG(a->r, e->text, "type", "%s '%.*s' gives %s, expected true or false", e->what,
+        SPEC_WRONG(r, e->text, "type", "%s '%.*s' gives %s, expected true or false", e->what,
                    STR_ARG(e->name->text), feel_kind_name(kind));
 }
 
@@ -399,8 +404,8 @@ static enum rc check_rule(struct analysis *a, struct spec_rule *rule, struct err
         rc = check_and_analyse(a, &applies, err);
     if (rc)
         return rc;
-    expect_boolean(a, &holds);
-    expect_boolean(a, &applies);
+    expect_boolean(a->r, &holds);
+    expect_boolean(a->r, &applies);
     note_undetermined(a, &holds, &applies);
     rule->feel = holds.feel;
     rule->condition = applies.feel;
@@ -441,6 +446,47 @@ static enum rc check_derived(struct analysis *a, struct spec *spec, struct err *
         note_undetermined(a, &e, NULL);
     }
     return RC_OK;
+}
+
+/* Tags have no declared type: what a name below `tags` is, the data says. */
+static enum rc check_slice(struct spec_reading *r, const struct feel_type *row,
+                           struct spec_slice *slice, struct err *err)
+{
+    struct expression e = { .what = "slice", .name = &slice->name, .text = &slice->expression };
+    enum rc rc;
+
+    if (!spec_is_name(slice->name.text))
+        SPEC_WRONG(r, &slice->name, "name", "slice '%.*s' is no name: letters, digits, '_' and '-'",
+                   STR_ARG(slice->name.text));
+    rc = parse(r, &e, err);
+    if (rc || !e.feel)
+        return rc;
+    rc = feel_check(e.feel, row, r->arena, &e.report, err);
+    if (rc)
+        return rc;
+    report_problems(r, &e);
+    expect_boolean(r, &e);
+    slice->feel = e.feel;
+    return RC_OK;
+}
+
+static enum rc check_slices(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    struct feel_field fields[] = {
+        { .name = STR("input") },
+        { .name = STR("output") },
+        { .name = STR("tags"), .type = { .kind = FEEL_CONTEXT, .open = true } },
+    };
+    const struct feel_type row = { .kind = FEEL_CONTEXT,
+                                   .n_fields = ARRAY_LEN(fields),
+                                   .fields = fields };
+    enum rc rc = schema_feel_type(&spec->input, r->arena, &fields[0].type, err);
+
+    if (!rc)
+        rc = schema_feel_type(&spec->output, r->arena, &fields[1].type, err);
+    for (size_t i = 0; !rc && i < spec->n_slices; i++)
+        rc = check_slice(r, &row, &spec->slices[i], err);
+    return rc;
 }
 
 /* Collects the paths of optional properties; what lies below one goes with it. */
@@ -533,5 +579,7 @@ enum rc spec_check_expressions(struct spec_reading *r, struct spec *spec, struct
         rc = check_rules(&a, spec, err);
     if (!rc)
         rc = check_derived(&a, spec, err);
+    if (!rc)
+        rc = check_slices(r, spec, err);
     return rc ? rc : check_shown(r, spec, err);
 }

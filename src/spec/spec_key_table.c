@@ -8,8 +8,10 @@ static const char *const format_words[] = { "auto", "jsonl", "csv", NULL };
 static const char *const split_words[] = { "none", "train", "validation", "test", NULL };
 static const char *const candidate_words[] = { "linear", "frozen", "finetuned", "blend", NULL };
 static const char *const method_words[] = { "lora", "full", NULL };
-static const char *const metric_words[] = { "accuracy", "macro_f1",  "ece", "rule_violations",
-                                            "coverage", "precision", NULL };
+static const char *const metric_words[] = {
+    "accuracy",        "balanced_accuracy", "macro_f1",  "set_f1", "ece",
+    "rule_violations", "coverage",          "precision", NULL
+};
 static const char *const floor_words[] = { "none", "majority", "rules", "linear", NULL };
 
 #define SECTION(text, type, place, table)                                                       \
@@ -64,7 +66,8 @@ static const struct spec_key data_keys[] = {
           "leave out training rows that share so many words in a row with a test row; 0: none" },
     { "columns", KEY_PAIRS, offsetof(struct spec_data, columns) - sizeof(size_t),
       .item_bytes = sizeof(struct spec_mapping),
-      .help = "column: input.NAME or output.NAME; without it rows are {id, input, output}" },
+      .help = "column: input.NAME, output.NAME or tags.NAME; without it rows are {id, input, "
+              "output, tags}" },
 };
 static const struct spec_section data_section =
     SECTION("a data source", struct spec_data, 0, data_keys);
@@ -114,6 +117,8 @@ static const struct spec_key gate_keys[] = {
       .required = true, .help = "what is measured" },
     { "field", KEY_NAME, offsetof(struct spec_gate, field),
       .help = "output field; absent: all fields" },
+    { "slice", KEY_NAME, offsetof(struct spec_gate, slice),
+      .help = "slice of the rows; absent: all rows" },
     { "min", KEY_NUMBER, offsetof(struct spec_gate, min),
       .has_at = offsetof(struct spec_gate, has_min), .min = 0.0, .max = 1e9,
       .help = "the metric is at least this" },
@@ -167,6 +172,9 @@ static const struct spec_key slm_keys[] = {
       .fallback = "{}", .help = "how candidates are made" },
     { "gates", KEY_SECTIONS, offsetof(struct spec, gates) - sizeof(size_t),
       .section = &gate_section, .fallback = "[]", .help = "what a version must reach" },
+    { "slices", KEY_PAIRS, offsetof(struct spec, slices) - sizeof(size_t), .fallback = "{}",
+      .item_bytes = sizeof(struct spec_slice),
+      .help = "name: FEEL over a row's input, output and tags; rows reported and gated apart" },
     { "abstain", KEY_SECTION, offsetof(struct spec, abstain), .section = &abstain_section,
       .fallback = "{}", .help = "when no answer is better" },
 };

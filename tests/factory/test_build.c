@@ -78,7 +78,7 @@ static void the_version_answers_as_it_was_judged(void **state)
                      RC_OK);
     size_t labels[SPEC_FIELDS_MAX];
     assert_true(answer.has_best);
-    spec_labels_of(version_spec(version), answer.best, labels);
+    spec_values_of(version_spec(version), answer.best, labels);
     assert_int_equal(labels[0], 0); /* bill */
     assert_int_equal(labels[1], 1); /* the must-rule: a VIP is urgent */
     arena_release(&arena);

@@ -62,7 +62,7 @@ static void write_file(const char *name, const char *text)
     "    urgent: {type: boolean}\n"                         \
     "data:\n"
 
-static struct spec *parse_spec(const char *data, struct arena *arena)
+static struct spec *parse_text(const char *head, const char *data, struct arena *arena)
 {
     struct problems problems;
     struct spec *spec = NULL;
@@ -72,7 +72,7 @@ static struct spec *parse_spec(const char *data, struct arena *arena)
 
     snprintf(path, sizeof(path), "%s/slm.yaml", dir);
     buf_init(&text, 1 << 16);
-    buf_append_text(&text, SPEC_HEAD);
+    buf_append_text(&text, head);
     buf_append_text(&text, data);
     problem_init(&problems, arena);
     char *copy = arena_strndup(arena, text.at, text.len);
@@ -82,6 +82,11 @@ static struct spec *parse_spec(const char *data, struct arena *arena)
         fail_msg("%s", problems.n ? problems.items[0].message : "no spec");
     buf_release(&text);
     return spec;
+}
+
+static struct spec *parse_spec(const char *data, struct arena *arena)
+{
+    return parse_text(SPEC_HEAD, data, arena);
 }
 
 /* One pinned row for each of validation and test, so that a train file can be looked at alone. */
@@ -155,7 +160,7 @@ static void rows_that_the_spec_does_not_allow_are_left_out_with_line_and_reason(
         { "an input field is missing",
           "{\"input\":{},\"output\":{\"kind\":\"bill\",\"urgent\":true}}\n", "input: " },
         { "a member is unknown", "{\"input\":{\"text\":\"a\"},\"output\":{},\"label\":1}\n",
-          "unknown member 'label', expected id, input and output" },
+          "unknown member 'label', expected id, input, output and tags" },
         { "a key appears twice", "{\"input\":{\"text\":\"a\"},\"input\":{}}\n", "line 1, " },
     };
     (void)state;
@@ -344,6 +349,59 @@ static void jsonl_columns_are_mapped_and_others_ignored(void **state)
 }
 
 /* D08: duplicates, contradictions, leaks; each with its line. */
+#define SET_HEAD                                                                    \
+    "slm: triage\n"                                                                 \
+    "input:\n"                                                                      \
+    "  type: object\n"                                                              \
+    "  properties:\n"                                                               \
+    "    text: {type: string}\n"                                                    \
+    "output:\n"                                                                     \
+    "  type: object\n"                                                              \
+    "  properties:\n"                                                               \
+    "    why: {type: array, uniqueItems: true, items: {enum: [bill, ship, vip]}}\n" \
+    "data:\n"
+
+static void sets_and_tags_survive_the_artifact(void **state)
+{
+    static const char row[] = "{\"id\":\"7\",\"input\":{\"text\":\"late and dear\"},"
+                              "\"output\":{\"why\":[\"bill\",\"vip\"]},"
+                              "\"tags\":{\"kind\":\"hard\",\"level\":2},\"split\":\"train\"}\n";
+    CLEANUP(buf_releasep) struct buf rows = { .limit = 1 << 20 }, again = { .limit = 1 << 20 };
+    struct dataset_options options = { .seed = 1 };
+    struct dataset *dataset;
+    struct arena arena;
+    struct err err = { 0 };
+    (void)state;
+
+    arena_init(&arena, 1 << 30);
+    write_file("v.jsonl", "{\"input\":{\"text\":\"alone\"},\"output\":{\"why\":[]}}\n");
+    write_file("t.jsonl",
+               "{\"input\":{\"text\":\"test row\"},\"output\":{\"why\":[]},\"tags\":{}}\n");
+    write_file(
+        "train.jsonl",
+        "{\"id\":7,\"input\":{\"text\":\"late and dear\"},\"output\":{\"why\":[\"vip\",\"bill\"]},"
+        "\"tags\":{\"level\":2,\"kind\":\"hard\"}}\n"
+        "{\"input\":{\"text\":\"a\"},\"output\":{\"why\":[\"vip\",\"vip\"]}}\n"
+        "{\"input\":{\"text\":\"b\"},\"output\":{\"why\":[]},\"tags\":3}\n"
+        "{\"input\":{\"text\":\"c\"},\"output\":{\"why\":[]},\"tags\":{\"x\":[]}}\n");
+    struct spec *spec = parse_text(SET_HEAD, TRAIN, &arena);
+    assert_int_equal(make(spec, &options, &arena, &dataset, &err), RC_OK);
+    assert_string_equal(find_row(dataset, 0, 2)->reason.at, "output: why: 'vip' appears twice");
+    assert_string_equal(find_row(dataset, 0, 3)->reason.at, "tags: number, expected an object");
+    assert_string_equal(find_row(dataset, 0, 4)->reason.at,
+                        "tag 'x': array, expected a text, a number or a boolean");
+    assert_int_equal(find_row(dataset, 0, 1)->labels[0], 5);
+    assert_int_equal(dataset_append(&rows, spec, dataset, &err), RC_OK);
+    assert_non_null(strstr(rows.at, row));
+    assert_int_equal(dataset_parse(spec, buf_str(&rows), &arena, &dataset, &err), RC_OK);
+    assert_int_equal(dataset_append(&again, spec, dataset, &err), RC_OK);
+    assert_string_equal(rows.at, again.at);
+    buf_reset(&again);
+    dataset_append_card_text(&again, spec, dataset);
+    assert_non_null(strstr(again.at, "vip                           1"));
+    arena_release(&arena);
+}
+
 static void equal_and_contradicting_rows_are_told_apart(void **state)
 {
     struct arena arena;
@@ -597,6 +655,7 @@ int main(void)
         cmocka_unit_test(sources_that_are_not_plain_files_are_refused),
         cmocka_unit_test(csv_fields_take_the_types_of_their_places),
         cmocka_unit_test(jsonl_columns_are_mapped_and_others_ignored),
+        cmocka_unit_test(sets_and_tags_survive_the_artifact),
         cmocka_unit_test(equal_and_contradicting_rows_are_told_apart),
         cmocka_unit_test(rows_near_to_held_out_rows_do_not_train),
         cmocka_unit_test(unpinned_rows_are_split_by_label_whatever_their_order),

@@ -77,13 +77,13 @@ static void assert_near(double got, double want, double tolerance)
 
 static void scores_are_those_of_scikit_learn(void **state)
 {
-    struct evaluate_confusion confusion;
+    struct evaluate_tally confusion;
     struct err err = { 0 };
     (void)state;
 
-    assert_int_equal(evaluate_confusion_init(CLASSES, &golden.arena, &confusion, &err), RC_OK);
+    assert_int_equal(evaluate_tally_init(CLASSES, false, &golden.arena, &confusion, &err), RC_OK);
     for (size_t i = 0; i < ROWS; i++)
-        evaluate_confusion_add(&confusion, golden.truth[i], golden.a[i]);
+        evaluate_tally_add(&confusion, golden.truth[i], golden.a[i]);
     for (size_t k = 0; k < CLASSES; k++) {
         struct evaluate_class c = evaluate_class_of(&confusion, k);
 
@@ -105,21 +105,21 @@ static void scores_are_those_of_scikit_learn(void **state)
 
 static void a_declined_row_counts_as_wrong(void **state)
 {
-    struct evaluate_confusion confusion;
+    struct evaluate_tally confusion;
     struct err err = { 0 };
     (void)state;
 
-    assert_int_equal(evaluate_confusion_init(2, &golden.arena, &confusion, &err), RC_OK);
+    assert_int_equal(evaluate_tally_init(2, false, &golden.arena, &confusion, &err), RC_OK);
     assert_near(evaluate_score(&confusion, EVALUATE_ACCURACY), 0.0, 0.0);
     assert_near(evaluate_score(&confusion, EVALUATE_MACRO_F1), 0.0, 0.0);
-    evaluate_confusion_add(&confusion, 0, 0);
-    evaluate_confusion_add(&confusion, 1, 1);
-    evaluate_confusion_add(&confusion, 1, EVALUATE_NO_ANSWER);
+    evaluate_tally_add(&confusion, 0, 0);
+    evaluate_tally_add(&confusion, 1, 1);
+    evaluate_tally_add(&confusion, 1, EVALUATE_NO_ANSWER);
     assert_near(evaluate_score(&confusion, EVALUATE_ACCURACY), 2.0 / 3.0, 1e-12);
     assert_near(evaluate_class_of(&confusion, 1).recall, 0.5, 1e-12);
     assert_near(evaluate_class_of(&confusion, 1).precision, 1.0, 1e-12);
     assert_int_equal(
-        evaluate_confusion_init(EVALUATE_CLASSES_MAX + 1, &golden.arena, &confusion, &err),
+        evaluate_tally_init(EVALUATE_CLASSES_MAX + 1, false, &golden.arena, &confusion, &err),
         RC_LIMIT);
 }
 
@@ -143,7 +143,7 @@ static void bounds_of_a_share_are_those_of_scipy(void **state)
 /* Both sides draw 2,000 samples of their own: ends of the intervals differ by a few thousandths. */
 static void bootstrap_intervals_agree_with_scipy(void **state)
 {
-    struct evaluate_rows rows = { ROWS, CLASSES, golden.truth, golden.a, golden.b };
+    struct evaluate_rows rows = { ROWS, CLASSES, false, golden.truth, golden.a, golden.b };
     struct evaluate_interval interval, again;
     struct evaluate_pair pair;
     struct err err = { 0 };
@@ -169,7 +169,7 @@ static void bootstrap_intervals_agree_with_scipy(void **state)
 
 static void a_set_of_answers_is_not_better_than_itself(void **state)
 {
-    struct evaluate_rows rows = { ROWS, CLASSES, golden.truth, golden.a, golden.a };
+    struct evaluate_rows rows = { ROWS, CLASSES, false, golden.truth, golden.a, golden.a };
     struct evaluate_pair pair;
     struct err err = { 0 };
     (void)state;

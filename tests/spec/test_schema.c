@@ -101,6 +101,8 @@ static void broken_schemas_are_refused_with_their_place(void **state)
         { "{\"type\":\"string\",\"minLength\":-1}",
           "s:1:30: error: 'minLength' must be an integer from 0 to 1048576 [range]\n" },
         { "{\"type\":\"array\"}", "s:1:1: error: array has no 'items' [missing]\n" },
+        { "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"type\":\"string\"}}",
+          "s:1:1: error: 'uniqueItems' is for items with an 'enum': a set of them [value]\n" },
         { "{\"type\":\"object\"}", "s:1:1: error: object has no 'properties' [missing]\n" },
         { "{\"type\":\"object\",\"properties\":{\"a b\":{\"type\":\"boolean\"}},"
           "\"required\":[\"c\"],\"additionalProperties\":true}",
@@ -175,6 +177,21 @@ static void all_that_is_wrong_with_a_value_is_found(void **state)
     assert_string_equal(read_schema(f, order), "");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_string_equal(validate(f, cases[i].value), cases[i].problems);
+}
+
+static void a_member_of_a_set_appears_once(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_string_equal(read_schema(f, "{\"type\":\"array\",\"uniqueItems\":true,"
+                                       "\"items\":{\"enum\":[\"a\",\"b\",\"c\"]}}"),
+                        "");
+    assert_string_equal(validate(f, "[\"c\",\"a\"]"), "");
+    assert_string_equal(validate(f, "[\"a\",\"b\",\"a\"]"),
+                        "in:1:10: error: 'a' appears twice [duplicate]\n");
+    assert_string_equal(
+        validate(f, "[\"a\",\"b\",\"c\",\"c\"]"),
+        "in:1:1: error: 4 items of a set, there are 3 different ones [duplicate]\n");
 }
 
 static void values_are_exact_and_defaults_filled_in(void **state)
@@ -255,6 +272,7 @@ int main(void)
         SCHEMA_TEST(broken_schemas_are_refused_with_their_place),
         SCHEMA_TEST(a_schema_is_nested_at_most_sixteen_deep),
         SCHEMA_TEST(all_that_is_wrong_with_a_value_is_found),
+        SCHEMA_TEST(a_member_of_a_set_appears_once),
         SCHEMA_TEST(values_are_exact_and_defaults_filled_in),
         SCHEMA_TEST(feel_sees_the_declared_types),
         SCHEMA_TEST(every_failing_allocation_is_reported),

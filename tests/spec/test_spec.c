@@ -184,7 +184,8 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
         { "  - path: x.csv\n", "s:15:11: error: a CSV source needs 'columns' [missing]\n" },
         { "  - {path: x.csv, columns: {A: input.bdy, B: output.kind, C: outpt.open}}\n",
           "s:15:32: error: 'bdy' is no field of the input, did you mean 'body'? [unknown_name]\n"
-          "s:15:62: error: 'outpt.open' must be input.NAME or output.NAME [value]\n"
+          "s:15:62: error: 'outpt.open' must be input.NAME, output.NAME or tags.NAME "
+          "[value]\n"
           "s:15:12: error: no column gives the required input.body [missing]\n"
           "s:15:12: error: no column gives output.open [missing]\n" },
         { "training: {epochs: 0, seed: 1.5, candidates: [linear, linear, svm]}\n",
@@ -198,14 +199,24 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
         { "training: [1]\n", "s:15:11: error: training: found array, expected keys and values "
                              "[type]\n" },
         { "gates:\n- {metric: f1, min: 2000000000}\n",
-          "s:16:12: error: 'metric' is 'f1', expected one of accuracy, macro_f1, ece, "
-          "rule_violations, coverage, precision [value]\n"
+          "s:16:12: error: 'metric' is 'f1', expected one of accuracy, balanced_accuracy, "
+          "macro_f1, set_f1, ece, rule_violations, coverage, precision [value]\n"
           "s:16:21: error: 'min' is 2000000000, expected 0 to 1e+09 [range]\n"
           "s:16:3: error: gate has no condition: expected min, max, not_worse_margin or above "
           "[missing]\n" },
         { "gates:\n- {metric: ece, field: knd, max: 0.1, min: 0.2}\n",
           "s:16:24: error: 'knd' is no output field, did you mean 'kind'? [unknown_name]\n"
           "s:16:3: error: 'min' is above 'max' [range]\n" },
+        { "gates:\n- {metric: set_f1, min: 1}\n- {metric: set_f1, field: kind, min: 1}\n",
+          "s:16:3: error: 'set_f1' is a metric of sets, and there is none [value]\n"
+          "s:17:3: error: 'set_f1' is a metric of sets, and the field is none [value]\n" },
+        { "slices: {hard: tags.level = 3}\ngates: [{metric: accuracy, slice: hrd, min: 1}]\n",
+          "s:16:35: error: 'hrd' is none of the slices [unknown_name]\n" },
+        { "slices: {a: count(tags.n), b: 'input.bdy = 1', c d: level = 1}\n",
+          "s:15:13: error: slice 'a' gives number, expected true or false [type]\n"
+          "s:15:38: error: slice 'b': unknown name 'bdy'; did you mean 'body'? [expression]\n"
+          "s:15:48: error: slice 'c d' is no name: letters, digits, '_' and '-' [name]\n"
+          "s:15:53: error: slice 'c d': unknown name 'level' [expression]\n" },
         { "show: [body, boddy, body]\n",
           "s:15:14: error: 'boddy' is neither an input field nor a fact, did you mean 'body'? "
           "[unknown_name]\n"
@@ -251,8 +262,25 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
         { "slm: triage\n", "\n",
           "s:2:1: error: the spec has no 'slm': name of the SLM, as its folder [missing]\n" },
         { "    open: {type: boolean}\n", "    open: {type: string}\n",
-          "s:12:11: error: output field 'open' is open: expected an enum, a boolean, or an integer "
-          "with minimum and maximum [open_field]\n" },
+          "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
+          "with minimum and maximum, or a set: an array with uniqueItems whose items have an enum "
+          "[open_field]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: array, items: {enum: [x, y]}}\n",
+          "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
+          "with minimum and maximum, or a set: an array with uniqueItems whose items have an enum "
+          "[open_field]\n" },
+        { "    open: {type: boolean}\n",
+          "    open: {type: array, uniqueItems: true, items: {enum: [x]}}\n",
+          "s:12:51: error: output field 'open' is a set over 1 labels, expected 2 to 16 "
+          "[limit]\n" },
+        { "    open: {type: boolean}\n",
+          "    open: {type: array, uniqueItems: true, items: {enum: [a, b, c, d, e, f, g, h, i, j, "
+          "k, l, m, n, o]}}\n",
+          "s:9:3: error: the output fields have 98304 or more combinations of values, at most "
+          "65536 [limit]\n" },
+        { "    open: {type: boolean}\n",
+          "    open: {type: array, uniqueItems: true, minItems: 3, items: {enum: [x, y]}}\n",
+          "s:12:11: error: 'minItems' is 3, the set has only 2 labels [range]\n" },
         { "    open: {type: boolean}\n", "    open: {type: integer, minimum: 0, maximum: 100000}\n",
           "s:12:11: error: output field 'open' has more than 65536 values [limit]\n" },
         { "    open: {type: boolean}\n", "    open: {type: integer, minimum: 1, maximum: 65536}\n",
@@ -363,13 +391,104 @@ static void joint_labels_count_through_all_combinations(void **state)
     assert_true(str_is(spec->fields[1].labels[0].text, "false"));
     assert_true(str_is(spec->fields[2].labels[0].text, "-1"));
     for (size_t joint = 0; joint < spec->n_joint; joint++) {
-        spec_labels_of(spec, joint, labels);
+        spec_values_of(spec, joint, labels);
         assert_int_equal(spec_joint_of(spec, labels), joint);
     }
     assert_int_equal(labels[0], 2);
-    assert_true(spec_find_label(&spec->fields[0], &text, &label) && label == 2);
-    assert_true(spec_find_label(&spec->fields[2], &number, &label) && label == 0);
-    assert_false(spec_find_label(&spec->fields[0], &number, &label));
+    assert_true(spec_find_value(&spec->fields[0], &text, &label) && label == 2);
+    assert_true(spec_find_value(&spec->fields[2], &number, &label) && label == 0);
+    assert_false(spec_find_value(&spec->fields[0], &number, &label));
+}
+
+static const char with_set[] =
+    "    open: {type: array, uniqueItems: true, maxItems: 2, items: {enum: [x, y, z]}}\n";
+
+static void a_set_has_every_set_of_its_labels_as_values(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(f, instead(f, "    open: {type: boolean}\n", with_set));
+    const struct spec_field *field = &spec->fields[1];
+    struct feel_value room[3];
+    struct json *v;
+    size_t value;
+
+    assert_true(field->is_set);
+    assert_int_equal(field->n_labels, 3);
+    assert_int_equal(field->n_values, 8);
+    assert_int_equal(spec->n_joint, 3 * 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_true(spec_value_is_allowed(field, i) == (i != 7));
+    assert_int_equal(json_parse(STR("[[\"z\",\"x\"],[],[\"x\",\"x\"],[\"q\"],\"x\","
+                                    "[\"x\",\"y\",\"z\"]]"),
+                                JSON_DUPLICATES_REFUSED, &f->arena, &v, &f->err),
+                     RC_OK);
+    assert_true(spec_find_value(field, &v->items[0], &value) && value == 5);
+    buf_reset(&f->out);
+    struct feel_value list = spec_feel_value(field, value, room);
+    feel_append_json(&f->out, &list);
+    assert_string_equal(f->out.at, "[\"x\",\"z\"]");
+    assert_true(spec_find_value(field, &v->items[1], &value) && value == 0);
+    for (size_t i = 2; i < v->n; i++)
+        assert_false(spec_find_value(field, &v->items[i], &value));
+}
+
+static void rules_see_a_set_as_a_list(void **state)
+{
+    struct fixture *f = *state;
+    const char *base = instead(f, "    open: {type: boolean}\n", with_set);
+    const char *more = "rules:\n- {name: R1, must: '(kind = \"a\") = (count(open) = 0)', text: t}\n"
+                       "- {name: R2, must: 'not(list contains(open, \"x\"))', text: t}\n";
+    size_t len = strlen(base) + strlen(more) + 1;
+    char *text = arena_array(&f->arena, char, len);
+
+    snprintf(text, len, "%s%s", base, more);
+    parse_good(f, text);
+    assert_string_equal(f->out.at, "");
+}
+
+static void slices_see_input_output_and_tags(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec =
+        parse_good(f, with(f, "slices:\n  hard: tags.level > 3 and input.total != null\n"
+                              "  odd: output.kind = \"a\" or tags.source = \"hand\"\n"
+                              "gates: [{metric: accuracy, slice: hard, min: 0.5}]\n"));
+
+    assert_int_equal(spec->n_slices, 2);
+    assert_non_null(spec->slices[1].feel);
+    assert_true(str_is(spec->gates[0].slice.text, "hard"));
+}
+
+static void shown_lists_and_contexts_are_compact(void **state)
+{
+    static const struct {
+        const char *json, *shown;
+    } cases[] = {
+        { "[{\"item\":\"Toner\\n x\",\"n\":2,\"note\":null},{\"item\":\"Ink\",\"n\":0.50}]",
+          "body: item: Toner x, n: 2; item: Ink, n: 0.5\n" },
+        { "{\"a\":{\"b\":1,\"c\":[true,false]},\"d\":\"\"}",
+          "body: a: (b: 1, c: (true; false)), d: \n" },
+        { "[[1,2],[\"x\"],[]]", "body: (1; 2); (x); ()\n" },
+        { "[]", "body: \n" },
+    };
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(f, minimal);
+    const struct feel_type any = { .kind = FEEL_ANY };
+    const struct feel_value none = { .kind = FEEL_CONTEXT };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct feel_entry body = { .key = STR("body") };
+        struct json *v;
+
+        assert_int_equal(
+            json_parse(str_of(cases[i].json), JSON_DUPLICATES_REFUSED, &f->arena, &v, &f->err),
+            RC_OK);
+        assert_int_equal(feel_from_json(v, &any, &f->arena, &body.value, &f->err), RC_OK);
+        struct feel_value input = feel_context(&body, 1);
+        buf_reset(&f->out);
+        spec_append_shown(&f->out, spec, &input, &none);
+        assert_string_equal(f->out.at, cases[i].shown);
+    }
 }
 
 static void shown_values_stand_on_a_line_each_and_cannot_forge_one(void **state)
@@ -515,6 +634,10 @@ int main(void)
         SPEC_TEST(what_an_absent_input_leaves_undetermined_is_noted),
         SPEC_TEST(a_list_has_at_most_a_thousand_entries),
         SPEC_TEST(joint_labels_count_through_all_combinations),
+        SPEC_TEST(a_set_has_every_set_of_its_labels_as_values),
+        SPEC_TEST(rules_see_a_set_as_a_list),
+        SPEC_TEST(slices_see_input_output_and_tags),
+        SPEC_TEST(shown_lists_and_contexts_are_compact),
         SPEC_TEST(shown_values_stand_on_a_line_each_and_cannot_forge_one),
         SPEC_TEST(a_rendered_spec_reads_back_to_itself),
         SPEC_TEST(only_what_training_depends_on_changes_its_digest),

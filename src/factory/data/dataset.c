@@ -88,15 +88,24 @@ static int compare_kept(const void *a, const void *b)
     return str_compare(x->text, y->text);
 }
 
-static void append_label(struct json_writer *w, const struct spec_field *field, uint32_t label)
+static void append_set(struct json_writer *w, const struct spec_field *field, uint32_t set)
 {
-    struct str text = field->labels[label].text;
+    json_begin_array(w);
+    for (size_t i = 0; i < field->n_labels; i++)
+        if (spec_value_has(field, set, i))
+            json_string(w, field->labels[i].text);
+    json_end_array(w);
+}
 
+static void append_value(struct json_writer *w, const struct spec_field *field, uint32_t value)
+{
     json_key_str(w, field->name);
-    if (field->schema->type == SCHEMA_STRING)
-        json_string(w, text);
+    if (field->is_set)
+        append_set(w, field, value);
+    else if (field->schema->type == SCHEMA_STRING)
+        json_string(w, field->labels[value].text);
     else
-        json_raw(w, text); /* true, false, a whole number */
+        json_raw(w, field->labels[value].text); /* true, false, a whole number */
 }
 
 enum rc dataset_append(struct buf *out, const struct spec *spec, const struct dataset *dataset,
@@ -124,8 +133,12 @@ enum rc dataset_append(struct buf *out, const struct spec *spec, const struct da
         json_key(&w, "output");
         json_begin_object(&w);
         for (size_t f = 0; f < spec->n_fields; f++)
-            append_label(&w, &spec->fields[f], rows[i]->labels[f]);
+            append_value(&w, &spec->fields[f], rows[i]->labels[f]);
         json_end_object(&w);
+        if (rows[i]->tags.len > 0) {
+            json_key(&w, "tags");
+            json_raw(&w, rows[i]->tags);
+        }
         json_key(&w, "split");
         json_text(&w, dataset_split_name(rows[i]->split));
         json_end_object(&w);

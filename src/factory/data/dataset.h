@@ -55,7 +55,8 @@ struct dataset_row {
     enum dataset_fate fate;
     struct str reason;              /* empty when kept */
     struct str input;               /* canonical JSON */
-    const uint32_t *labels;         /* (n_fields,) */
+    struct str tags;                /* canonical JSON, an object of scalars; empty: none */
+    const uint32_t *labels;         /* (n_fields,) values, see struct spec_field */
     struct str text;                /* see above */
     uint64_t text_hash, group_hash; /* group_hash 0: none */
 };
@@ -93,8 +94,9 @@ struct dataset_options {
 MUST_CHECK enum rc dataset_make(const struct spec *spec, const struct dataset_options *options,
                                 struct arena *arena, struct dataset **ret_dataset, struct err *err);
 
-/* The kept rows as canonical JSONL, {"id","input","output","split"} each: test, validation, train,
- * each ordered by text, so that the order of the sources does not matter. */
+/* The kept rows as canonical JSONL, {"id","input","output","tags","split"} each, without the tags
+ * when there are none: test, validation, train, each ordered by text, so that the order of the
+ * sources does not matter. */
 MUST_CHECK enum rc dataset_append(struct buf *out, const struct spec *spec,
                                   const struct dataset *dataset, struct err *err);
 

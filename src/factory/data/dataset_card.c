@@ -15,15 +15,16 @@ static size_t count_fate(const struct dataset *dataset, size_t source, enum data
     return n;
 }
 
-static size_t count_label(const struct dataset *dataset, enum spec_split split, size_t field,
-                          size_t label)
+static size_t count_label(const struct spec *spec, const struct dataset *dataset,
+                          enum spec_split split, size_t field, size_t label)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < dataset->n_rows; i++) {
         const struct dataset_row *row = &dataset->rows[i];
 
-        n += row->fate == DATASET_KEPT && row->split == split && row->labels[field] == label;
+        n += row->fate == DATASET_KEPT && row->split == split &&
+             spec_value_has(&spec->fields[field], row->labels[field], label);
     }
     return n;
 }
@@ -59,7 +60,7 @@ static void append_labels(struct json_writer *w, const struct spec *spec,
         json_begin_object(w);
         for (size_t label = 0; label < spec->fields[f].n_labels; label++) {
             json_key_str(w, spec->fields[f].labels[label].text);
-            json_i64(w, (int64_t)count_label(dataset, split, f, label));
+            json_i64(w, (int64_t)count_label(spec, dataset, split, f, label));
         }
         json_end_object(w);
     }
@@ -116,16 +117,19 @@ void dataset_append_card(struct buf *out, const struct spec *spec, const struct 
     json_end_object(&w);
 }
 
-static void append_label_table(struct buf *out, const struct spec_field *field, size_t f,
+static void append_label_table(struct buf *out, const struct spec *spec, size_t f,
                                const struct dataset *dataset)
 {
+    const struct spec_field *field = &spec->fields[f];
+
     buf_printf(out, "\n%-24.*s %8s %10s %8s\n", STR_ARG(field->name), "train", "validation",
                "test");
     for (size_t label = 0; label < field->n_labels; label++) {
         buf_printf(out, "  %-22.*s", STR_ARG(field->labels[label].text));
-        buf_printf(out, " %8zu %10zu %8zu\n", count_label(dataset, SPEC_SPLIT_TRAIN, f, label),
-                   count_label(dataset, SPEC_SPLIT_VALIDATION, f, label),
-                   count_label(dataset, SPEC_SPLIT_TEST, f, label));
+        buf_printf(out, " %8zu %10zu %8zu\n",
+                   count_label(spec, dataset, SPEC_SPLIT_TRAIN, f, label),
+                   count_label(spec, dataset, SPEC_SPLIT_VALIDATION, f, label),
+                   count_label(spec, dataset, SPEC_SPLIT_TEST, f, label));
     }
 }
 
@@ -166,6 +170,6 @@ void dataset_append_card_text(struct buf *out, const struct spec *spec,
         buf_append_char(out, '\n');
     }
     for (size_t f = 0; f < spec->n_fields; f++)
-        append_label_table(out, &spec->fields[f], f, dataset);
+        append_label_table(out, spec, f, dataset);
     append_left_out(out, dataset);
 }

@@ -7,7 +7,7 @@
 MUST_CHECK enum rc dataset_read(const struct spec *spec, const struct dataset_options *options,
                                 struct arena *arena, struct dataset *dataset, struct err *err);
 
-/* One row {"id", "input", "output"} into *row; what is wrong with it becomes its fate. */
+/* One row {"id", "input", "output", "tags"} into *row; what is wrong with it becomes its fate. */
 MUST_CHECK enum rc dataset_read_row(const struct spec *spec, const struct json *tree,
                                     struct arena *arena, struct dataset_row *row, struct err *err);
 

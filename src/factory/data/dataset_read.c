@@ -125,6 +125,28 @@ static enum rc keep_input(const struct spec *spec, const struct json *input, str
     return rc;
 }
 
+static enum rc keep_tags(const struct json *tags, struct arena *arena, struct dataset_row *row,
+                         struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf canonical = { .limit = DATASET_LINE_BYTES_MAX };
+
+    if (tags->type != JSON_OBJECT)
+        return dataset_reject(row, DATASET_INVALID, arena, err, "tags: %s, expected an object",
+                              json_type_name(tags->type));
+    for (size_t i = 0; i < tags->n; i++) {
+        enum json_type type = tags->members[i].value.type;
+
+        if (type == JSON_OBJECT || type == JSON_ARRAY)
+            return dataset_reject(row, DATASET_INVALID, arena, err,
+                                  "tag '%.*s': %s, expected a text, a number or a boolean",
+                                  STR_ARG(tags->members[i].key), json_type_name(type));
+    }
+    if (tags->n == 0)
+        return RC_OK;
+    json_append_canonical(&canonical, tags);
+    return copy_text(arena, &canonical, &row->tags, err);
+}
+
 static const struct json *find_member(const struct json *object, struct str key)
 {
     for (size_t i = 0; object->type == JSON_OBJECT && i < object->n; i++)
@@ -160,16 +182,16 @@ static enum rc read_labels(const struct spec *spec, const struct json *output, s
     for (size_t f = 0; f < spec->n_fields; f++) {
         const struct spec_field *field = &spec->fields[f];
         const struct json *v = find_member(output, field->name);
-        size_t label;
+        size_t value;
 
         if (!v)
             return dataset_reject(row, DATASET_INVALID, arena, err, "output: '%.*s' is missing",
                                   STR_ARG(field->name));
-        if (!spec_find_label(field, v, &label))
+        if (!spec_find_value(field, v, &value))
             return dataset_reject(row, DATASET_INVALID, arena, err,
                                   "output: '%.*s' has a value that is none of its %zu labels",
                                   STR_ARG(field->name), field->n_labels);
-        labels[f] = (uint32_t)label;
+        labels[f] = (uint32_t)value;
     }
     row->labels = labels;
     return RC_OK;
@@ -179,7 +201,7 @@ static enum rc check_row(const struct spec *spec, const struct json *tree, struc
                          struct arena *arena, struct dataset_row *row, struct err *err)
 {
     const struct json *input = json_find(tree, "input"), *output = json_find(tree, "output");
-    const struct json *id = json_find(tree, "id");
+    const struct json *id = json_find(tree, "id"), *tags = json_find(tree, "tags");
 
     if (tree->type != JSON_OBJECT)
         return dataset_reject(row, DATASET_INVALID, arena, err, "%s, expected an object",
@@ -187,9 +209,10 @@ static enum rc check_row(const struct spec *spec, const struct json *tree, struc
     for (size_t i = 0; i < tree->n; i++) {
         struct str key = tree->members[i].key;
 
-        if (!str_is(key, "id") && !str_is(key, "input") && !str_is(key, "output"))
+        if (!str_is(key, "id") && !str_is(key, "input") && !str_is(key, "output") &&
+            !str_is(key, "tags"))
             return dataset_reject(row, DATASET_INVALID, arena, err,
-                                  "unknown member '%.*s', expected id, input and output",
+                                  "unknown member '%.*s', expected id, input, output and tags",
                                   STR_ARG(key));
     }
     if (!input || !output)
@@ -210,6 +233,11 @@ static enum rc check_row(const struct spec *spec, const struct json *tree, struc
         if (!copy)
             return arena_fail(arena, err, "id");
         row->id = (struct str){ copy, id->text.len };
+    }
+    if (tags) {
+        rc = keep_tags(tags, arena, row, err);
+        if (rc || row->fate != DATASET_KEPT)
+            return rc;
     }
     return keep_input(spec, input, arena, row, err);
 }
@@ -306,7 +334,8 @@ static struct json typed_field(const struct schema *schema, struct str text, str
     return v;
 }
 
-/* {"id", "input", "output"} out of the columns that the source maps. An empty CSV field is absent.
+/* {"id", "input", "output", "tags"} out of the columns that the source maps. An empty CSV field is
+ * absent.
  */
 static enum rc map_columns(const struct reading *reading, const struct json *raw,
                            struct arena *scratch, struct json *ret_tree, struct err *err)

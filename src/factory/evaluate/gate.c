@@ -24,7 +24,9 @@ static const char *metric_name(enum spec_metric metric)
 {
     switch (metric) {
     case SPEC_ACCURACY: return "accuracy";
+    case SPEC_BALANCED_ACCURACY: return "balanced_accuracy";
     case SPEC_MACRO_F1: return "macro_f1";
+    case SPEC_SET_F1: return "set_f1";
     case SPEC_ECE: return "ece";
     case SPEC_RULE_VIOLATIONS: return "rule_violations";
     case SPEC_COVERAGE: return "coverage";
@@ -141,14 +143,14 @@ static enum rc check_gate(struct checking *c, const struct spec_gate *gate, stru
 
     c->metric = gate->metric;
     c->name = metric_name(gate->metric);
-    c->is_paired = gate->metric == SPEC_ACCURACY || gate->metric == SPEC_MACRO_F1;
-    c->paired = gate->metric == SPEC_ACCURACY ? EVALUATE_ACCURACY : EVALUATE_MACRO_F1;
+    c->is_paired = judge_score_of(gate->metric, &c->paired);
     c->names_field = is_of_a_field(gate->metric);
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
         c->field = f;
         if (!c->names_field)
             return check_field(c, gate, err);
-        if (gate->field.text.len == 0 || str_equal(gate->field.text, spec->fields[f].name))
+        if (spec_metric_fits(gate->metric, &spec->fields[f]) &&
+            (gate->field.text.len == 0 || str_equal(gate->field.text, spec->fields[f].name)))
             rc = check_field(c, gate, err);
     }
     return rc;

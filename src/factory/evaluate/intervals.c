@@ -100,16 +100,16 @@ static struct evaluate_interval percentiles(double *values, size_t n)
 /* Score of a, less that of b when there is one, on the rows drawn (all rows in order: seed NULL).
  */
 static double score_rows(const struct evaluate_rows *rows, enum evaluate_metric metric,
-                         uint64_t *seed, struct evaluate_confusion *a, struct evaluate_confusion *b)
+                         uint64_t *seed, struct evaluate_tally *a, struct evaluate_tally *b)
 {
-    evaluate_confusion_clear(a);
-    evaluate_confusion_clear(b);
+    evaluate_tally_clear(a);
+    evaluate_tally_clear(b);
     for (size_t i = 0; i < rows->n; i++) {
         size_t row = seed ? draw(seed, rows->n) : i;
 
-        evaluate_confusion_add(a, rows->truth[row], rows->a[row]);
+        evaluate_tally_add(a, rows->truth[row], rows->a[row]);
         if (rows->b)
-            evaluate_confusion_add(b, rows->truth[row], rows->b[row]);
+            evaluate_tally_add(b, rows->truth[row], rows->b[row]);
     }
     return evaluate_score(a, metric) - (rows->b ? evaluate_score(b, metric) : 0.0);
 }
@@ -118,13 +118,13 @@ static enum rc resample(const struct evaluate_rows *rows, enum evaluate_metric m
                         uint64_t seed, struct arena *arena, double *ret_score,
                         struct evaluate_interval *ret_interval, struct err *err)
 {
-    struct evaluate_confusion a, b;
+    struct evaluate_tally a, b;
     double *scores = arena_array(arena, double, EVALUATE_RESAMPLES);
-    enum rc rc = evaluate_confusion_init(rows->n_classes, arena, &a, err);
+    enum rc rc = evaluate_tally_init(rows->n_classes, rows->is_set, arena, &a, err);
 
     ASSERT(rows->n >= 1);
     if (rc == RC_OK)
-        rc = evaluate_confusion_init(rows->n_classes, arena, &b, err);
+        rc = evaluate_tally_init(rows->n_classes, rows->is_set, arena, &b, err);
     if (rc)
         return rc;
     if (!scores)

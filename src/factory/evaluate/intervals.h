@@ -33,6 +33,7 @@ struct evaluate_pair {
 /* One column of rows: truth, and one or two sets of answers (n,). */
 struct evaluate_rows {
     size_t n, n_classes;
+    bool is_set;                   /* rows are sets of the classes */
     const uint32_t *truth, *a, *b; /* b: for evaluate_compare() */
 };
 

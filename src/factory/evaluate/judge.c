@@ -38,7 +38,7 @@ static void note(const struct judge_rows *rows, size_t i, const struct decide_re
                  struct judged *j)
 {
     const struct spec *spec = rows->spec;
-    size_t labels[SPEC_FIELDS_MAX];
+    size_t values[SPEC_FIELDS_MAX];
     bool has_answer = result->has_best && (result->verdict == DECIDE_ANSWERED ||
                                            result->verdict == DECIDE_LOW_CONFIDENCE);
 
@@ -47,9 +47,9 @@ static void note(const struct judge_rows *rows, size_t i, const struct decide_re
         j->has_scores[i] = true;
     }
     if (has_answer)
-        spec_labels_of(spec, result->best, labels);
+        spec_values_of(spec, result->best, values);
     for (size_t f = 0; f < spec->n_fields; f++) {
-        j->answers[f * j->n + i] = has_answer ? (uint32_t)labels[f] : EVALUATE_NO_ANSWER;
+        j->answers[f * j->n + i] = has_answer ? (uint32_t)values[f] : EVALUATE_NO_ANSWER;
         j->confidence[f * j->n + i] = has_answer ? result->confidence[f] : 0.0;
     }
     j->given[i] = result->verdict == DECIDE_ANSWERED;
@@ -118,6 +118,7 @@ struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judg
 {
     return (struct evaluate_rows){ .n = rows->n,
                                    .n_classes = rows->spec->fields[field].n_labels,
+                                   .is_set = rows->spec->fields[field].is_set,
                                    .truth = rows->truth + field * rows->n,
                                    .a = a->answers + field * rows->n,
                                    .b = b ? b->answers + field * rows->n : NULL };
@@ -138,14 +139,14 @@ enum rc judge_score(const struct judge_rows *rows, const struct judged *judged,
                     double *ret_value, struct err *err)
 {
     struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
-    struct evaluate_confusion confusion;
-    enum rc rc = evaluate_confusion_init(pair.n_classes, arena, &confusion, err);
+    struct evaluate_tally tally;
+    enum rc rc = evaluate_tally_init(pair.n_classes, pair.is_set, arena, &tally, err);
 
     if (rc)
         return rc;
     for (size_t i = 0; i < pair.n; i++)
-        evaluate_confusion_add(&confusion, pair.truth[i], pair.a[i]);
-    *ret_value = evaluate_score(&confusion, metric);
+        evaluate_tally_add(&tally, pair.truth[i], pair.a[i]);
+    *ret_value = evaluate_score(&tally, metric);
     return RC_OK;
 }
 
@@ -170,27 +171,41 @@ enum rc judge_reliability(const struct judge_rows *rows, const struct judged *ju
     return RC_OK;
 }
 
+bool judge_score_of(enum spec_metric metric, enum evaluate_metric *ret_score)
+{
+    switch (metric) {
+    case SPEC_ACCURACY: *ret_score = EVALUATE_ACCURACY; return true;
+    case SPEC_BALANCED_ACCURACY: *ret_score = EVALUATE_BALANCED_ACCURACY; return true;
+    case SPEC_MACRO_F1: *ret_score = EVALUATE_MACRO_F1; return true;
+    case SPEC_SET_F1: *ret_score = EVALUATE_SET_F1; return true;
+    case SPEC_ECE:
+    case SPEC_RULE_VIOLATIONS:
+    case SPEC_COVERAGE:
+    case SPEC_PRECISION: return false;
+    }
+    return false;
+}
+
 enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,
                      enum spec_metric metric, size_t field, struct arena *arena, double *ret_value,
                      struct err *err)
 {
     struct evaluate_bin bins[EVALUATE_BINS];
     double n_given = (double)judged->n_given;
+    enum evaluate_metric score;
 
-    switch (metric) {
-    case SPEC_ACCURACY:
-        return judge_score(rows, judged, EVALUATE_ACCURACY, field, arena, ret_value, err);
-    case SPEC_MACRO_F1:
-        return judge_score(rows, judged, EVALUATE_MACRO_F1, field, arena, ret_value, err);
-    case SPEC_ECE: return judge_reliability(rows, judged, field, arena, bins, ret_value, err);
-    case SPEC_RULE_VIOLATIONS: *ret_value = (double)judged->n_violations; return RC_OK;
-    case SPEC_COVERAGE: *ret_value = rows->n ? n_given / (double)rows->n : 0.0; return RC_OK;
-    case SPEC_PRECISION:
+    if (judge_score_of(metric, &score))
+        return judge_score(rows, judged, score, field, arena, ret_value, err);
+    if (metric == SPEC_ECE)
+        return judge_reliability(rows, judged, field, arena, bins, ret_value, err);
+    if (metric == SPEC_RULE_VIOLATIONS)
+        *ret_value = (double)judged->n_violations;
+    else if (metric == SPEC_COVERAGE)
+        *ret_value = rows->n ? n_given / (double)rows->n : 0.0;
+    else /* SPEC_PRECISION */
         *ret_value =
             judged->n_given ? (double)judge_count_right(rows, judged, field) / n_given : 0.0;
-        return RC_OK;
-    }
-    return err_set(err, RC_INVALID, "unknown metric");
+    return RC_OK;
 }
 
 enum rc judge_mean_f1(const struct judge_rows *rows, const struct judged *judged,

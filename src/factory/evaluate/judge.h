@@ -17,13 +17,13 @@ struct judge_rows {
     const struct spec *spec;
     size_t n;
     struct decide_row *rows; /* (n,) */
-    uint32_t *truth;         /* (n_fields, n) labels */
+    uint32_t *truth;         /* (n_fields, n) values, see struct spec_field */
 };
 
 struct judged {
     size_t n;
     size_t n_labels;    /* of all fields together */
-    uint32_t *answers;  /* (n_fields, n) label or EVALUATE_NO_ANSWER */
+    uint32_t *answers;  /* (n_fields, n) value or EVALUATE_NO_ANSWER */
     double *confidence; /* (n_fields, n), 0 without an answer */
     float *scores;      /* (n, n_labels) of the model, before calibration */
     bool *has_scores;   /* (n,) */
@@ -54,6 +54,9 @@ struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judg
 MUST_CHECK enum rc judge_score(const struct judge_rows *rows, const struct judged *judged,
                                enum evaluate_metric metric, size_t field, struct arena *arena,
                                double *ret_value, struct err *err);
+
+/* The score of rows that a metric is; false for one that is none and cannot be resampled. */
+bool judge_score_of(enum spec_metric metric, enum evaluate_metric *ret_score);
 
 /* One metric of one field; fields have no part in coverage and rule violations. RC_NOMEM. */
 MUST_CHECK enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,

@@ -22,13 +22,13 @@ static enum rc score_head(struct tuning *t, const struct linear_head *head, size
                           double *ret_f1, double *ret_loss, struct err *err)
 {
     const struct candidate_rows *valid = &t->job->valid;
-    struct evaluate_confusion confusion;
+    struct evaluate_tally confusion;
     struct arena scratch;
     double loss = 0.0;
 
     arena_init(&scratch, 512 << 20);
     float *log_probs = arena_array(&scratch, float, head->n_classes);
-    enum rc rc = log_probs ? evaluate_confusion_init(head->n_classes, &scratch, &confusion, err)
+    enum rc rc = log_probs ? evaluate_tally_init(head->n_classes, false, &scratch, &confusion, err)
                            : arena_fail(&scratch, err, "scores");
 
     for (size_t i = 0; i < valid->n && rc == RC_OK; i++) {
@@ -37,7 +37,7 @@ static enum rc score_head(struct tuning *t, const struct linear_head *head, size
         linear_scores(head, &t->valid[i], log_probs);
         for (uint32_t k = 1; k < head->n_classes; k++)
             best = log_probs[k] > log_probs[best] ? k : best;
-        evaluate_confusion_add(&confusion, truth, best);
+        evaluate_tally_add(&confusion, truth, best);
         loss -= (double)log_probs[truth];
     }
     if (rc == RC_OK) {

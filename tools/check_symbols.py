@@ -16,7 +16,7 @@ NOUNS = {
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "decide": ["decide_", "version_"],
     "factory": ["build_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
-    "serve": ["body_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
+    "serve": ["body_", "chat_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "home_", "main",
             "model_file_", "progress_", "pull_", "standard_input_", "team_registry_", "version_view_"],
 }

@@ -88,6 +88,21 @@ static enum rc digest_canonical(const struct json *v, struct digest *ret_digest,
     return sha256_of(text.at, text.len, ret_digest, err);
 }
 
+enum rc body_take_input(const struct json *input, struct str header_key,
+                        struct body_decision *ret_decision, struct problems *problems,
+                        struct err *err)
+{
+    struct body_decision decision = { .input = input };
+
+    read_key(NULL, header_key, &decision, problems);
+    enum rc rc = digest_canonical(input, &decision.input_digest, err);
+    if (!rc)
+        rc = problem_rc(problems, err);
+    if (!rc)
+        *ret_decision = decision;
+    return rc;
+}
+
 enum rc body_read_decision(struct str text, struct str header_key, struct arena *arena,
                            struct body_decision *ret_decision, struct problems *problems,
                            struct err *err)

@@ -45,7 +45,13 @@ struct body_decision {
     struct digest input_digest; /* of the input's canonical form */
 };
 
-/* header_key: value of the field Idempotency-Key, at NULL when absent; it may repeat the body's. */
+/* The decision for an input that was found elsewhere; header_key: value of the field
+ * Idempotency-Key, at NULL when absent. */
+MUST_CHECK enum rc body_take_input(const struct json *input, struct str header_key,
+                                   struct body_decision *ret_decision, struct problems *problems,
+                                   struct err *err);
+
+/* header_key may repeat the body's. */
 MUST_CHECK enum rc body_read_decision(struct str text, struct str header_key, struct arena *arena,
                                       struct body_decision *ret_decision, struct problems *problems,
                                       struct err *err);

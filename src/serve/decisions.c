@@ -1,8 +1,10 @@
-/* decisions.c - POST /v1/slms/{slm}/decisions for a batch, and GET /v1/decisions/{id}. */
+/* decisions.c - decisions for a batch of inputs, of POST /v1/slms/{slm}/decisions or of the chat
+ * API, and GET /v1/decisions/{id}. */
 #include "base/failpoint.h"
 #include "record/decision.h"
 #include "record/feedback.h"
 #include "serve/body.h"
+#include "serve/chat_answer.h"
 #include "serve/team_service_internal.h"
 
 #include <math.h>
@@ -30,9 +32,33 @@ struct batch {
     struct buf tables;
 };
 
+/* NULL: it came over the decisions API. */
+static const struct chat_request *chat_of(const struct http_exchange *x)
+{
+    return x->route->kind == SERVE_CHAT ? &serve_caller_of(x)->chat : NULL;
+}
+
+static void answer_exchange_error(struct team_service *service, struct http_exchange *x,
+                                  const struct err *err)
+{
+    if (chat_of(x))
+        serve_answer_chat_error(service, x, "messages", err);
+    else
+        serve_answer_error(service, x, err);
+}
+
 static void answer_error(struct batch *b, struct row *row, const struct err *err)
 {
-    serve_answer_error(b->service, row->x, err);
+    answer_exchange_error(b->service, row->x, err);
+    row->x = NULL;
+}
+
+static void answer_problems(struct row *row, const struct problems *problems)
+{
+    if (chat_of(row->x))
+        serve_answer_chat_problems(row->x, problems);
+    else
+        serve_answer_problems(row->x, problems);
     row->x = NULL;
 }
 
@@ -51,14 +77,25 @@ static void append_decision(struct json_writer *w, const struct decision *d)
     json_double(w, d->model_ms);
 }
 
-static void answer_decision(struct row *row, const struct decision *d)
+static void answer_decision(struct batch *b, struct row *row, const struct decision *d)
 {
+    const struct chat_request *chat = chat_of(row->x);
+    struct http_exchange *x = row->x;
     struct json_writer w;
+    struct err err;
 
-    json_writer_init(&w, &row->x->body);
-    append_decision(&w, d);
-    json_end_object(&w);
-    http_answer(row->x, 200);
+    if (chat && chat_append_answer(chat, d, &x->arena, &x->body, &err)) {
+        answer_error(b, row, &err);
+        return;
+    }
+    if (chat && chat->stream)
+        x->content_type = "text/event-stream";
+    if (!chat) {
+        json_writer_init(&w, &x->body);
+        append_decision(&w, d);
+        json_end_object(&w);
+    }
+    http_answer(x, 200);
     row->x = NULL;
 }
 
@@ -69,21 +106,44 @@ static const char *slm_name(const struct batch *b)
 
 static const char *principal_of(const struct http_exchange *x)
 {
-    return ((const struct principal *)x->context)->name;
+    return serve_caller_of(x)->principal.name;
 }
 
-/* Reads the body; every problem of it and of the input is reported at once. */
-static enum rc read_row(struct batch *b, struct row *row, struct problems *problems,
-                        struct err *err)
+/* Every problem of the body and of the input is found at once. */
+static enum rc read_body(struct row *row, const struct schema *schema, struct problems *problems,
+                         struct err *err)
 {
-    struct http_exchange *x = row->x;
-    const struct spec *spec = version_spec(b->slm->version);
+    const struct http_exchange *x = row->x;
 
     enum rc rc =
         body_read_decision(x->request->body, http_request_header(x->request, "idempotency-key"),
-                           &x->arena, &row->body, problems, err);
+                           &row->x->arena, &row->body, problems, err);
     if (!rc && problems->n_errors && row->body.input)
-        rc = schema_validate(&spec->input, row->body.input, BODY_FILE, problems, err);
+        rc = schema_validate(schema, row->body.input, BODY_FILE, problems, err);
+    return rc;
+}
+
+static enum rc read_messages(struct row *row, const struct schema *schema,
+                             struct problems *problems, struct err *err)
+{
+    const struct http_exchange *x = row->x;
+    const struct json *input = NULL;
+
+    enum rc rc = chat_find_input(chat_of(x), schema, &row->x->arena, &input, problems, err);
+    if (rc || problems->n_errors)
+        return rc;
+    return body_take_input(input, http_request_header(x->request, "idempotency-key"), &row->body,
+                           problems, err);
+}
+
+static enum rc read_row(struct batch *b, struct row *row, struct problems *problems,
+                        struct err *err)
+{
+    const struct schema *schema = &version_spec(b->slm->version)->input;
+    struct http_exchange *x = row->x;
+
+    enum rc rc = chat_of(x) ? read_messages(row, schema, problems, err)
+                            : read_body(row, schema, problems, err);
     if (rc || problems->n_errors)
         return rc;
     if (row->body.key.at) {
@@ -109,7 +169,7 @@ static enum rc repeat_row(struct batch *b, struct row *row, struct err *err)
                              &row->body.input_digest, b->arena, &found, &earlier, err);
     if (!rc && found) {
         metrics_count_decision(&b->service->metrics, b->slm->metrics_index, METRICS_REPEATED);
-        answer_decision(row, &earlier);
+        answer_decision(b, row, &earlier);
     }
     return rc;
 }
@@ -122,8 +182,7 @@ static void open_row(struct batch *b, struct row *row, int64_t now_ms)
     problem_init(&problems, &row->x->arena);
     enum rc rc = read_row(b, row, &problems, &err);
     if (!rc && problems.n_errors) {
-        serve_answer_problems(row->x, &problems);
-        row->x = NULL;
+        answer_problems(row, &problems);
         return;
     }
     if (!rc)
@@ -140,12 +199,10 @@ static void open_row(struct batch *b, struct row *row, int64_t now_ms)
 
 static void answer_refused(struct batch *b, struct row *row, const struct decide_result *result)
 {
-    if (result->refused) {
-        serve_answer_problems(row->x, result->refused);
-        row->x = NULL;
-    } else {
+    if (result->refused)
+        answer_problems(row, result->refused);
+    else
         answer_error(b, row, &result->refusal);
-    }
 }
 
 /* Fills the decision of a result; false when its row was refused and has been answered. */
@@ -209,11 +266,11 @@ static void answer_stored(struct batch *b, size_t i)
     case DECISION_STORED:
         metrics_count_decision(metrics, slm,
                                b->decisions[i].abstained ? METRICS_ABSTAINED : METRICS_ANSWERED);
-        answer_decision(b->open[i], &b->decisions[i]);
+        answer_decision(b, b->open[i], &b->decisions[i]);
         return;
     case DECISION_REPEATED: /* the same key twice in this batch */
         metrics_count_decision(metrics, slm, METRICS_REPEATED);
-        answer_decision(b->open[i], &b->outcomes[i].earlier);
+        answer_decision(b, b->open[i], &b->outcomes[i].earlier);
         return;
     case DECISION_CONFLICT:
         err_set(&err, RC_CONFLICT, "the idempotency key was used for another request");
@@ -298,26 +355,22 @@ static enum rc begin_batch(struct batch *b, struct http_exchange **exchanges, st
     return buf_rc(&b->tables, "tables", err);
 }
 
-void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n)
+void serve_decide_with(struct team_service *service, const struct serve_slm *slm,
+                       struct http_exchange **exchanges, size_t n)
 {
     struct arena arena;
-    struct batch b = { .service = service, .arena = &arena, .n = n };
+    struct batch b = { .service = service, .slm = slm, .arena = &arena, .n = n };
     struct err err;
-    enum rc rc = RC_OK;
 
     arena_init(&arena, SERVE_BATCH_ARENA_BYTES_MAX);
     FAILPOINT("serve.received");
-    b.slm = serve_slm_table_find(&service->slms, exchanges[0]->params[0]);
-    if (!b.slm)
-        rc = err_set(&err, RC_NOT_FOUND, "no such SLM, or it has no version in production");
-    if (!rc)
-        rc = begin_batch(&b, exchanges, &err);
+    enum rc rc = begin_batch(&b, exchanges, &err);
     if (!rc)
         rc = decide_open_rows(&b, &err);
     for (size_t i = 0; rc && i < n; i++) {
         struct http_exchange *x = b.rows ? b.rows[i].x : exchanges[i];
         if (x)
-            serve_answer_error(service, x, &err);
+            answer_exchange_error(service, x, &err);
     }
     for (size_t i = 0; b.rows && i < n; i++) {
         buf_release(&b.rows[i].input);
@@ -326,6 +379,20 @@ void serve_decide(struct team_service *service, struct http_exchange **exchanges
     buf_release(&b.tables);
     arena_release(&arena);
     FAILPOINT("serve.answered");
+}
+
+void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n)
+{
+    const struct serve_slm *slm = serve_slm_table_find(&service->slms, exchanges[0]->params[0]);
+    struct err err;
+
+    if (slm) {
+        serve_decide_with(service, slm, exchanges, n);
+        return;
+    }
+    err_set(&err, RC_NOT_FOUND, "no such SLM, or it has no version in production");
+    for (size_t i = 0; i < n; i++)
+        serve_answer_error(service, exchanges[i], &err);
 }
 
 static void append_feedback(struct json_writer *w, const struct feedback *f)

@@ -26,7 +26,7 @@ static enum rc fill_feedback(struct http_exchange *x, const struct body_feedback
 
     feedback->kind = body->output ? FEEDBACK_OUTPUT : FEEDBACK_VERDICT;
     feedback->is_right = body->verdict == BODY_RIGHT;
-    feedback->principal = ((const struct principal *)x->context)->name;
+    feedback->principal = serve_caller_of(x)->principal.name;
     if (body->output)
         json_append(output, body->output);
     feedback->output = buf_str(output);

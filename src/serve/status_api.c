@@ -7,15 +7,23 @@
 
 enum { DISK_FREE_PERCENT_MIN = 5 };
 
+const struct problem *serve_first_error(const struct problems *problems)
+{
+    static const struct problem other = { .code = "invalid",
+                                          .message = "the request is not valid" };
+
+    for (size_t i = 0; i < problems->n; i++)
+        if (problems->items[i].severity == PROBLEM_ERROR)
+            return &problems->items[i];
+    return &other;
+}
+
 void serve_answer_problems(struct http_exchange *x, const struct problems *problems)
 {
     CLEANUP(buf_releasep) struct buf list = { 0 };
-    const struct problem *first = NULL;
+    int status = http_status_of(RC_INVALID);
     struct json_writer w;
 
-    for (size_t i = 0; i < problems->n && !first; i++)
-        if (problems->items[i].severity == PROBLEM_ERROR)
-            first = &problems->items[i];
     buf_init(&list, HTTP_ANSWER_BYTES_MAX);
     json_writer_init(&w, &x->body);
     json_begin_object(&w);
@@ -24,34 +32,38 @@ void serve_answer_problems(struct http_exchange *x, const struct problems *probl
     json_key(&w, "code");
     json_text(&w, rc_name(RC_INVALID));
     json_key(&w, "message");
-    json_text(&w, first ? first->message : "the request is not valid");
+    json_text(&w, serve_first_error(problems)->message);
+    json_key(&w, "type");
+    json_text(&w, http_error_type(status));
+    json_key(&w, "param");
+    json_null(&w);
     json_key(&w, "problems");
     problem_append_json(&list, problems);
     json_raw(&w, buf_str(&list));
     json_end_object(&w);
     json_end_object(&w);
-    http_answer(x, http_status_of(RC_INVALID));
+    http_answer(x, status);
 }
 
-static bool is_our_fault(enum rc code)
+void serve_shown_error(struct team_service *service, const struct http_exchange *x,
+                       const struct err *err, struct err *ret_shown)
 {
-    return http_status_of(code) >= 500;
+    *ret_shown = *err;
+    if (http_status_of(err->code) < 500)
+        return;
+    /* the sentence may name our files: it is for the log */
+    log_printf(&service->config.log, LOG_LEVEL_ERROR, "%s %s: %s (%s:%d)", x->route->method,
+               x->route->path, err->message, err->file, err->line);
+    snprintf(ret_shown->message, sizeof(ret_shown->message), "the service could not do it: %s",
+             rc_name(err->code));
 }
 
 void serve_answer_error(struct team_service *service, struct http_exchange *x,
                         const struct err *err)
 {
-    struct err shown = { .code = err->code };
+    struct err shown;
 
-    if (!is_our_fault(err->code)) {
-        http_answer_error(x, err);
-        return;
-    }
-    /* the sentence may name our files: it is for the log, the client gets the code */
-    log_printf(&service->config.log, LOG_LEVEL_ERROR, "%s %s: %s (%s:%d)", x->route->method,
-               x->route->path, err->message, err->file, err->line);
-    snprintf(shown.message, sizeof(shown.message), "the service could not do it: %s",
-             rc_name(err->code));
+    serve_shown_error(service, x, err, &shown);
     http_answer_error(x, &shown);
 }
 

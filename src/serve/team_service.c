@@ -24,8 +24,10 @@ static void enqueue(struct http_exchange *x, void *self)
 
 static bool joins_batch(const struct http_exchange *first, const struct http_exchange *x)
 {
-    return first->route->kind == SERVE_DECIDE && x->route->kind == SERVE_DECIDE &&
-           str_equal(first->params[0], x->params[0]);
+    if (first->route->kind != x->route->kind)
+        return false;
+    return first->route->kind == SERVE_CHAT ||
+           (first->route->kind == SERVE_DECIDE && str_equal(first->params[0], x->params[0]));
 }
 
 /* Takes the oldest request and those waiting behind it that can be decided with it; 0: closed and
@@ -70,6 +72,9 @@ static void work_on(struct team_service *service, struct http_exchange **batch, 
 {
     switch ((enum serve_kind)batch[0]->route->kind) {
     case SERVE_DECIDE: serve_decide(service, batch, n); return;
+    case SERVE_CHAT: serve_chat(service, batch, n); return;
+    case SERVE_LIST_MODELS: serve_list_models(service, batch[0]); return;
+    case SERVE_SHOW_MODEL: serve_show_model(service, batch[0]); return;
     case SERVE_LIST_SLMS: serve_list_slms(service, batch[0]); return;
     case SERVE_SHOW_DECISION: serve_show_decision(service, batch[0]); return;
     case SERVE_TAKE_FEEDBACK: serve_take_feedback(service, batch[0]); return;
@@ -95,16 +100,25 @@ static void *work(void *self)
 
 /* ---- who may */
 
+/* The chat API's clients know another word for it. */
 static int refuse_unauthenticated(struct http_exchange *x, const struct err *err)
 {
-    http_error_body(&x->body, "unauthenticated", err->message);
-    return 401;
+    bool is_chat = x->route->kind == SERVE_CHAT || x->route->kind == SERVE_LIST_MODELS ||
+                   x->route->kind == SERVE_SHOW_MODEL;
+    struct http_error error = { 401, is_chat ? "invalid_api_key" : "unauthenticated", err->message,
+                                NULL };
+
+    http_error_body(&x->body, &error);
+    return error.status;
 }
 
 static unsigned scope_of(enum serve_kind kind)
 {
     switch (kind) {
-    case SERVE_DECIDE: return PRINCIPAL_DECIDE;
+    case SERVE_DECIDE:
+    case SERVE_CHAT: return PRINCIPAL_DECIDE;
+    case SERVE_LIST_MODELS:
+    case SERVE_SHOW_MODEL: return PRINCIPAL_DECIDE | PRINCIPAL_READ; /* one of the two */
     case SERVE_TAKE_FEEDBACK: return PRINCIPAL_FEEDBACK;
     case SERVE_LIST_SLMS:
     case SERVE_SHOW_DECISION:
@@ -126,18 +140,19 @@ static int admit_public(struct http_exchange *x, void *self)
 
     if (needs_no_key(x))
         return 0;
-    struct principal *principal = arena_new(&x->arena, struct principal);
-    if (!principal) {
-        arena_fail(&x->arena, &err, "principal");
+    struct serve_caller *caller = arena_new(&x->arena, struct serve_caller);
+    if (!caller) {
+        arena_fail(&x->arena, &err, "caller");
         return http_error(x, &err);
     }
-    enum rc rc = serve_authenticate(
-        &service->authorizer, http_request_header(x->request, "authorization"), principal, &err);
+    enum rc rc =
+        serve_authenticate(&service->authorizer, http_request_header(x->request, "authorization"),
+                           &caller->principal, &err);
     if (rc == RC_DENIED)
         return refuse_unauthenticated(x, &err);
-    if (!rc && !(principal->scopes & scope_of((enum serve_kind)x->route->kind)))
+    if (!rc && !(caller->principal.scopes & scope_of((enum serve_kind)x->route->kind)))
         rc = err_set(&err, RC_DENIED, "the key lacks the scope that this needs");
-    x->context = principal;
+    x->context = caller;
     return rc ? http_error(x, &err) : 0;
 }
 
@@ -199,6 +214,15 @@ void serve_admin(struct team_service *service, struct http_exchange *x)
 
 static const struct http_route public_routes[] = {
     { "POST", "/v1/slms/{}/decisions", enqueue, SERVE_DECIDE, false },
+    { "POST", "/v1/chat/completions", enqueue, SERVE_CHAT, false },
+    { "GET", "/v1/models", enqueue, SERVE_LIST_MODELS, false },
+    { "GET", "/v1/models/{}", enqueue, SERVE_SHOW_MODEL, false },
+    { "GET", "/v1/models/{}/{}", enqueue, SERVE_SHOW_MODEL, false },
+    /* the same for those who left the /v1 out of the base URL */
+    { "POST", "/chat/completions", enqueue, SERVE_CHAT, false },
+    { "GET", "/models", enqueue, SERVE_LIST_MODELS, false },
+    { "GET", "/models/{}", enqueue, SERVE_SHOW_MODEL, false },
+    { "GET", "/models/{}/{}", enqueue, SERVE_SHOW_MODEL, false },
     { "GET", "/v1/slms", enqueue, SERVE_LIST_SLMS, false },
     { "GET", "/v1/decisions/{}", enqueue, SERVE_SHOW_DECISION, false },
     { "POST", "/v1/decisions/{}/feedback", enqueue, SERVE_TAKE_FEEDBACK, false },

@@ -6,6 +6,8 @@
  *                     rows of one SLM together, stores them in one transaction, then answers
  *
  *   POST /v1/slms/{slm}/decisions      scope decide     {"input": {...}, "idempotency_key": "..."}
+ *   POST /v1/chat/completions          scope decide     as OpenAI's API has it: chat_request.h
+ *   GET  /v1/models, /v1/models/{id}   scope decide or read
  *   GET  /v1/slms                      scope read
  *   GET  /v1/decisions/{id}            scope read
  *   POST /v1/decisions/{id}/feedback   scope feedback   {"output": {...}} or {"verdict": "right"}

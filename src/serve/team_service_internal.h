@@ -3,6 +3,7 @@
 #define SERVE_TEAM_SERVICE_INTERNAL_H
 
 #include "serve/authorize.h"
+#include "serve/chat_request.h"
 #include "serve/metrics.h"
 #include "serve/slm_table.h"
 #include "serve/team_service.h"
@@ -37,10 +38,24 @@ struct team_service {
     atomic_bool store_failed; /* the last write did not succeed */
 };
 
+/* http_exchange.context: who asks. */
+struct serve_caller {
+    struct principal principal;
+    struct chat_request chat; /* SERVE_CHAT: what was asked, once it is read */
+};
+
+static inline struct serve_caller *serve_caller_of(const struct http_exchange *x)
+{
+    return x->context;
+}
+
 /* What a route's request needs of the worker: http_route.kind. */
 enum serve_kind {
     SERVE_NOTHING,
     SERVE_DECIDE,
+    SERVE_CHAT,
+    SERVE_LIST_MODELS,
+    SERVE_SHOW_MODEL,
     SERVE_LIST_SLMS,
     SERVE_SHOW_DECISION,
     SERVE_TAKE_FEEDBACK,
@@ -49,15 +64,35 @@ enum serve_kind {
 
 /* Each answers every exchange it is given; on the worker's thread. */
 void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n);
+void serve_chat(struct team_service *service, struct http_exchange **exchanges, size_t n);
+void serve_list_models(struct team_service *service, struct http_exchange *x);
+void serve_show_model(struct team_service *service, struct http_exchange *x);
 void serve_show_decision(struct team_service *service, struct http_exchange *x);
 void serve_list_slms(struct team_service *service, struct http_exchange *x);
 void serve_take_feedback(struct team_service *service, struct http_exchange *x);
 void serve_admin(struct team_service *service, struct http_exchange *x);
 
+/* Decides inputs for one SLM, of the decisions API or of the chat API, and answers each in the form
+ * of its route. */
+void serve_decide_with(struct team_service *service, const struct serve_slm *slm,
+                       struct http_exchange **exchanges, size_t n);
+
+/* serve_answer_error() and serve_answer_problems() as the chat API has them. param: the member at
+ * fault; NULL: none. */
+void serve_answer_chat_error(struct team_service *service, struct http_exchange *x,
+                             const char *param, const struct err *err);
+void serve_answer_chat_problems(struct http_exchange *x, const struct problems *problems);
+
+/* The first error of a list that has one. */
+const struct problem *serve_first_error(const struct problems *problems);
+
 /* Answers 400 with {"error":{"code":"invalid","message":"...","problems":[...]}}. */
 void serve_answer_problems(struct http_exchange *x, const struct problems *problems);
 
-/* Answers with the error; what is our fault is logged, without anything that was received. */
+/* What the client may read of an error: of one that is ours the code alone, and it is logged,
+ * without anything that was received. */
+void serve_shown_error(struct team_service *service, const struct http_exchange *x,
+                       const struct err *err, struct err *ret_shown);
 void serve_answer_error(struct team_service *service, struct http_exchange *x,
                         const struct err *err);
 

@@ -70,7 +70,7 @@ static void check_string(struct checking *c, const struct schema *schema, const 
         VALUE_WRONG(c, v, "length", "text of %zu characters, expected at least %zu", length,
                     schema->min_length);
     if (length > schema->max_length)
-        VALUE_WRONG(c, v, "length", "text of %zu characters, expected at most %zu", length,
+        VALUE_WRONG(c, v, "too_long", "text of %zu characters, expected at most %zu", length,
                     schema->max_length);
     if (!has_format(schema, v->text))
         VALUE_WRONG(c, v, "format", "'%.*s' is no %s", shown_len(v->text), v->text.at,
@@ -159,7 +159,7 @@ static void check_array(struct checking *c, const struct schema *schema, const s
     if (v->n < schema->min_items)
         VALUE_WRONG(c, v, "length", "%zu items, expected at least %zu", v->n, schema->min_items);
     if (v->n > schema->max_items)
-        VALUE_WRONG(c, v, "length", "%zu items, expected at most %zu", v->n, schema->max_items);
+        VALUE_WRONG(c, v, "too_long", "%zu items, expected at most %zu", v->n, schema->max_items);
     for (size_t i = 0; i < v->n && c->problems->n < PROBLEMS_MAX; i++) {
         size_t len = enter_index(c, i);
         check(c, schema->items, &v->items[i]);

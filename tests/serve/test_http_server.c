@@ -105,7 +105,7 @@ static int admit(struct http_exchange *x, void *self)
 
     if (!f->deny || x->route->always)
         return 0;
-    http_error_body(&x->body, "unauthenticated", "no key");
+    http_error_body(&x->body, &(struct http_error){ 401, "unauthenticated", "no key", NULL });
     return 401;
 }
 

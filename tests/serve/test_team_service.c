@@ -82,7 +82,7 @@ static void what_is_not_there_and_what_is_not_ours_look_the_same(void **state)
         assert_contains(answer, "{\"error\":{\"code\":\"not_found\",\"message\":\"no decision '");
     }
     assert_status(fixture_ask(f, "POST", "/v1/slms/other/decisions", "", URGENT), 404);
-    assert_status(fixture_ask(f, "POST", "/v1/slms/finance%2ftriage/decisions", "", URGENT), 400);
+    assert_status(fixture_ask(f, "POST", "/v1/slms/finance%2ftriage/decisions", "", URGENT), 404);
 }
 
 static void every_problem_of_a_request_is_named(void **state)

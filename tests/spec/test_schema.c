@@ -149,7 +149,7 @@ static void all_that_is_wrong_with_a_value_is_found(void **state)
           "\"lines\":[{\"n\":1},{\"n\":1.5},{}]}",
           "in:2:20: error: tier: 'busines' is none of standard, business, did you mean "
           "'business'? [enum]\n"
-          "in:2:38: error: lines: 3 items, expected at most 2 [length]\n"
+          "in:2:38: error: lines: 3 items, expected at most 2 [too_long]\n"
           "in:2:52: error: lines[1].n: 1.5 is no integer [type]\n"
           "in:2:57: error: lines[2]: field 'n' is missing [missing]\n" },
         { "{\"id\":\"ab\",\"paid\":true,\"lines\":[{\"n\":1}],\"total\":-0.01,"

@@ -152,7 +152,7 @@ static void refuse(struct http_connection *c, int status, const char *code, cons
     c->keep_alive = x->parser.phase == HTTP_COMPLETE && x->request->keep_alive;
     if (status == 503 || status == 429)
         x->retry_after_s = 1;
-    http_exchange_set_error(x, code, message);
+    http_exchange_set_error(x, status, code, message);
     http_connection_answer(c);
 }
 

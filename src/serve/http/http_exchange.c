@@ -34,12 +34,13 @@ struct http_exchange *http_exchange_new(struct http_connection *c)
     return x;
 }
 
-void http_exchange_set_error(struct http_exchange *x, const char *code, const char *message)
+void http_exchange_set_error(struct http_exchange *x, int status, const char *code,
+                             const char *message)
 {
     buf_release(&x->body);
     buf_init(&x->body, ERROR_BODY_BYTES_MAX);
     x->content_type = "application/json";
-    http_error_body(&x->body, code, message);
+    http_error_body(&x->body, &(struct http_error){ status, code, message, NULL });
 }
 
 void http_answer(struct http_exchange *x, int status)
@@ -49,7 +50,8 @@ void http_answer(struct http_exchange *x, int status)
     x->status = status;
     if (x->body.failed) {
         x->status = x->body.failed == RC_NOMEM ? 503 : 500;
-        http_exchange_set_error(x, rc_name(x->body.failed), "the answer does not fit into memory");
+        http_exchange_set_error(x, x->status, rc_name(x->body.failed),
+                                "the answer does not fit into memory");
     }
     uv_mutex_lock(&server->mutex);
     x->next = NULL;
@@ -69,7 +71,7 @@ int http_error(struct http_exchange *x, const struct err *err)
 {
     int status = http_status_of(err->code);
 
-    http_exchange_set_error(x, rc_name(err->code), err->message);
+    http_exchange_set_error(x, status, rc_name(err->code), err->message);
     if ((status == 429 || status == 503) && x->retry_after_s == 0)
         x->retry_after_s = 1;
     x->retry_is_useless = err->code == RC_STATE || err->code == RC_EXISTS ||

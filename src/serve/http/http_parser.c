@@ -114,7 +114,7 @@ static bool decode_percent(struct str *text, char *out)
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high << 4 | low);
-            if (c == '/' || c == '\\')
+            if (c == '\\')
                 return false;
             i += 2;
         }
@@ -128,8 +128,9 @@ static bool decode_percent(struct str *text, char *out)
 
 /*
  * What could be read in two ways is refused instead of being normalised: empty and dot segments
- * (also written %2e), an encoded slash, and every byte that is not printable ASCII, which takes
- * care of NUL and of overlong UTF-8.
+ * (also written %2e), an encoded backslash, and every byte that is not printable ASCII, which takes
+ * care of NUL and of overlong UTF-8. An encoded slash is a slash, before segments are looked at:
+ * OpenAI's clients send the slash of a model's name like that.
  */
 static bool read_path(struct http_parser *p, struct str raw)
 {
@@ -138,7 +139,7 @@ static bool read_path(struct http_parser *p, struct str raw)
     if (raw.len == 0 || raw.at[0] != '/')
         return refuse(p, 400, "target must be a path");
     if (!decode_percent(&path, p->head.at + (raw.at - p->head.at)))
-        return refuse(p, 400, "path must be printable ASCII without encoded slashes");
+        return refuse(p, 400, "path must be printable ASCII without backslashes");
 
     struct str rest = { path.at + 1, path.len - 1 };
     bool more = path.len > 1;

@@ -78,7 +78,9 @@ struct http_server {
 /* http_exchange.c */
 struct http_exchange *http_exchange_new(struct http_connection *c); /* NULL: no memory */
 void http_exchange_free(struct http_exchange *x);                   /* accepts NULL */
-void http_exchange_set_error(struct http_exchange *x, const char *code, const char *message);
+/* Makes the error x's body, in place of what was there. */
+void http_exchange_set_error(struct http_exchange *x, int status, const char *code,
+                             const char *message);
 
 /* http_connection.c */
 struct http_connection *http_connection_new(struct http_listener *listener); /* NULL: no memory */

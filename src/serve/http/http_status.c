@@ -64,7 +64,18 @@ const char *http_status_text(int status)
     return "";
 }
 
-void http_error_body(struct buf *body, const char *code, const char *message)
+const char *http_error_type(int status)
+{
+    if (status >= 500)
+        return "server_error";
+    if (status == 401)
+        return "authentication_error";
+    if (status == 403)
+        return "permission_error";
+    return status == 429 ? "rate_limit_error" : "invalid_request_error";
+}
+
+void http_error_body(struct buf *body, const struct http_error *error)
 {
     struct json_writer w;
 
@@ -73,9 +84,13 @@ void http_error_body(struct buf *body, const char *code, const char *message)
     json_key(&w, "error");
     json_begin_object(&w);
     json_key(&w, "code");
-    json_text(&w, code);
+    json_text(&w, error->code);
     json_key(&w, "message");
-    json_text(&w, message);
+    json_text(&w, error->message);
+    json_key(&w, "type");
+    json_text(&w, http_error_type(error->status));
+    json_key(&w, "param");
+    json_text(&w, error->param);
     json_end_object(&w);
     json_end_object(&w);
 }

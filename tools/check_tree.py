@@ -38,7 +38,7 @@ WRAPPED_BY = {
     "curl/curl.h": ["net/http_client.c"],
     "uv.h": ["serve/http/http_server_internal.h"],
     "pcre2.h": ["base/regex.c"],
-    "utf8proc.h": ["engine/tokenizer/wordpiece.c", "expr/feel_case.c"],
+    "utf8proc.h": ["engine/tokenizer/bpe_words.c", "engine/tokenizer/wordpiece.c", "expr/feel_case.c"],
     "dnnl.h": ["engine/kernels/gemm_dnnl.c"],
 }
 BANNED = {

@@ -1,8 +1,8 @@
 #include "tests/support/data.h"
+#include "tests/support/drawn_text.h"
 #include "tests/support/test.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "engine/tokenizer/wordpiece.h"
@@ -180,15 +180,6 @@ static void every_failing_allocation_is_reported(void **state)
     assert_int_equal(rc, RC_OK);
 }
 
-static uint32_t fnv(const void *bytes, size_t len)
-{
-    uint32_t value = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
-        value = (value ^ ((const uint8_t *)bytes)[i]) * 16777619u;
-    return value;
-}
-
 static void hand_written_lines_get_the_ids_of_tokenizers(void **state)
 {
     char path[4096];
@@ -225,47 +216,8 @@ static void hand_written_lines_get_the_ids_of_tokenizers(void **state)
 }
 
 /* The generator of tools/golden/wordpiece.py, which explains it. */
-static uint32_t draw_state;
-
-static uint32_t draw_below(uint32_t n)
-{
-    draw_state = draw_state * 1664525u + 1013904223u;
-    return (draw_state >> 8) % n;
-}
-
-static void append_utf8(struct buf *out, uint32_t c)
-{
-    if (c < 0x80) {
-        buf_append_char(out, (char)c);
-    } else if (c < 0x800) {
-        buf_append_char(out, (char)(0xC0 | c >> 6));
-        buf_append_char(out, (char)(0x80 | (c & 63)));
-    } else if (c < 0x10000) {
-        buf_append_char(out, (char)(0xE0 | c >> 12));
-        buf_append_char(out, (char)(0x80 | (c >> 6 & 63)));
-        buf_append_char(out, (char)(0x80 | (c & 63)));
-    } else {
-        buf_append_char(out, (char)(0xF0 | c >> 18));
-        buf_append_char(out, (char)(0x80 | (c >> 12 & 63)));
-        buf_append_char(out, (char)(0x80 | (c >> 6 & 63)));
-        buf_append_char(out, (char)(0x80 | (c & 63)));
-    }
-}
-
 static void append_part(struct buf *out, const struct wordpiece *w)
 {
-    static const uint32_t ranges[][2] = {
-        { 0x20, 0x7E },       { 0x30, 0x7A },         { 0x41, 0x5A },       { 0x61, 0x7A },
-        { 0x01, 0x1F },       { 0x7F, 0xBF },         { 0xC0, 0x17F },      { 0x180, 0x24F },
-        { 0x300, 0x36F },     { 0x370, 0x3FF },       { 0x400, 0x45F },     { 0x5D0, 0x5EA },
-        { 0x620, 0x65F },     { 0x900, 0x963 },       { 0xE01, 0xE5B },     { 0x1100, 0x11FF },
-        { 0x1E00, 0x1EFF },   { 0x2000, 0x206F },     { 0x20A0, 0x20B5 },   { 0x2100, 0x214F },
-        { 0x2190, 0x22FF },   { 0x2600, 0x27BF },     { 0x3000, 0x30FF },   { 0x3400, 0x4DB5 },
-        { 0x4E00, 0x9FCC },   { 0xAC00, 0xD7A3 },     { 0xE000, 0xF8FF },   { 0xF900, 0xFAD9 },
-        { 0xFB00, 0xFB4F },   { 0xFE00, 0xFE0F },     { 0xFEFF, 0xFEFF },   { 0xFF00, 0xFFFF },
-        { 0x1D400, 0x1D7FF }, { 0x1F300, 0x1F64F },   { 0x20000, 0x2A6D6 }, { 0x2F800, 0x2FA1D },
-        { 0xE0001, 0xE007F }, { 0x10FFF0, 0x10FFFF },
-    };
     uint32_t kind = draw_below(16);
 
     if (kind < 7) {
@@ -273,9 +225,7 @@ static void append_part(struct buf *out, const struct wordpiece *w)
         bool is_special = id == 0 || (id >= 100 && id <= 103);
         buf_append_str(out, is_special ? STR("the") : wordpiece_entry(w, id));
     } else if (kind < 15) {
-        const uint32_t *range = ranges[draw_below(ARRAY_LEN(ranges))];
-        for (uint32_t n = 1 + draw_below(6); n > 0; n--)
-            append_utf8(out, range[0] + draw_below(range[1] - range[0] + 1));
+        append_drawn_characters(out);
     } else {
         char letter = (char)('a' + draw_below(26));
         for (uint32_t n = 90 + draw_below(20); n > 0; n--)

@@ -50,8 +50,10 @@ const struct command cli_commands[] = {
         .group = DEFINE,
         .arguments = "[SPEC]",
         .n_max = 1,
-        .summary = "find everything that is wrong with a spec, or with all specs of the workspace",
-        .details = "SPEC is a slm.yaml, its folder, or TEAM/SLM. Exit status 1: there are errors.",
+        .summary = "find everything that is wrong with a spec, a flow, or the whole workspace",
+        .details =
+            "SPEC is a slm.yaml or flow.yaml, its folder, or TEAM/SLM. Exit status 1: there are "
+            "errors.",
         .example = "shoal check support/ticket-triage --render",
         .run = cmd_check,
         .options = { { "render", NULL, "show the spec with every default written out" } },

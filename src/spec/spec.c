@@ -54,6 +54,7 @@ static enum rc check_whole(struct spec_reading *r, struct spec *spec, struct err
     if (rc)
         return rc;
     spec_check_build(r, spec);
+    spec_check_contracts(r, spec);
     return problem_rc(r->problems, err);
 }
 
@@ -97,6 +98,22 @@ enum rc spec_read(const char *path, struct arena *arena, struct spec **ret_spec,
         return arena_fail(arena, err, path);
     enum rc rc = fs_read_file(kept, SPEC_BYTES_MAX, arena, &text, err);
     return rc ? rc : spec_parse(text, kept, arena, ret_spec, problems, err);
+}
+
+bool spec_lists(const struct spec_text *names, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(names[i].text, name))
+            return true;
+    return false;
+}
+
+const struct spec_contract *spec_find_contract(const struct spec *spec, struct str flow)
+{
+    for (size_t i = 0; i < spec->n_contracts; i++)
+        if (str_equal(spec->contracts[i].flow.text, flow))
+            return &spec->contracts[i];
+    return NULL;
 }
 
 void spec_values_of(const struct spec *spec, size_t joint, size_t *values)

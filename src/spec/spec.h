@@ -154,6 +154,15 @@ struct spec_abstain {
     bool has_target;
 };
 
+/* What one flow may send to this SLM and read of its answers: nothing else crosses to it. */
+struct spec_contract {
+    struct spec_text flow;
+    size_t n_send; /* input fields */
+    struct spec_text *send;
+    size_t n_read; /* output and derived fields */
+    struct spec_text *read;
+};
+
 /*
  * One closed output field. The model scores its labels; the answer is one of its values. A field of
  * one label has them as its values: value v is label v. A set has every set of labels, its members:
@@ -196,6 +205,8 @@ struct spec {
     size_t n_slices;
     struct spec_slice *slices;
     struct spec_abstain abstain;
+    size_t n_contracts;
+    struct spec_contract *contracts;
 
     size_t n_fields; /* of the output, in order */
     const struct spec_field *fields;
@@ -219,6 +230,10 @@ MUST_CHECK enum rc spec_read(const char *path, struct arena *arena, struct spec 
 /* The same for a text; path is what messages and spec->file say. */
 MUST_CHECK enum rc spec_parse(struct str text, const char *path, struct arena *arena,
                               struct spec **ret_spec, struct problems *problems, struct err *err);
+
+/* NULL: the SLM has no contract with the flow. */
+const struct spec_contract *spec_find_contract(const struct spec *spec, struct str flow);
+bool spec_lists(const struct spec_text *names, size_t n, struct str name);
 
 /* The value of each field in a joint assignment: joint in [0, n_joint), the last field runs
  * fastest. values: (n_fields,). */

@@ -383,3 +383,53 @@ void spec_check_build(struct spec_reading *r, struct spec *spec)
     check_training(r, spec);
     check_gates(r, spec);
 }
+
+/* Derived fields that are lists or durations have no type that a flow could be told. */
+static bool may_be_read(const struct spec *spec, struct str name)
+{
+    if (schema_find(&spec->output, name))
+        return true;
+    for (size_t i = 0; i < spec->n_derived; i++) {
+        enum feel_kind kind = spec->derived[i].type.kind;
+
+        if (str_equal(spec->derived[i].name.text, name))
+            return kind == FEEL_BOOLEAN || kind == FEEL_NUMBER || kind == FEEL_STRING ||
+                   kind == FEEL_DATE || kind == FEEL_DATE_TIME;
+    }
+    return false;
+}
+
+static void check_contract(struct spec_reading *r, const struct spec *spec,
+                           const struct spec_contract *contract)
+{
+    for (size_t i = 0; i < contract->n_send; i++)
+        if (!schema_find(&spec->input, contract->send[i].text))
+            SPEC_WRONG(r, &contract->send[i], "name", "no input field '%.*s'%s",
+                       STR_ARG(contract->send[i].text),
+                       spec_suggest_property(&spec->input, contract->send[i].text, r->arena));
+    for (size_t i = 0; i < contract->n_read; i++)
+        if (!may_be_read(spec, contract->read[i].text))
+            SPEC_WRONG(r, &contract->read[i], "name", "no output or plain derived field '%.*s'%s",
+                       STR_ARG(contract->read[i].text),
+                       spec_suggest_property(&spec->output, contract->read[i].text, r->arena));
+    for (size_t i = 0; i < spec->input.n_properties; i++) {
+        const struct schema_property *p = &spec->input.properties[i];
+
+        if (p->required && !spec_lists(contract->send, contract->n_send, p->name))
+            SPEC_WRONG(r, &contract->flow, "missing",
+                       "flow '%.*s' could not call: 'send' lacks the required field '%.*s'",
+                       STR_ARG(contract->flow.text), STR_ARG(p->name));
+    }
+}
+
+void spec_check_contracts(struct spec_reading *r, const struct spec *spec)
+{
+    for (size_t i = 0; i < spec->n_contracts; i++) {
+        const struct spec_contract *contract = &spec->contracts[i];
+
+        check_contract(r, spec, contract);
+        if (spec_find_contract(spec, contract->flow.text) != contract)
+            SPEC_WRONG(r, &contract->flow, "duplicate", "a second contract with flow '%.*s'",
+                       STR_ARG(contract->flow.text));
+    }
+}

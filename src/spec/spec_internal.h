@@ -49,5 +49,11 @@ MUST_CHECK enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, 
 MUST_CHECK enum rc spec_check_expressions(struct spec_reading *r, struct spec *spec,
                                           struct err *err);
 void spec_check_build(struct spec_reading *r, struct spec *spec); /* data, split, training, gates */
+void spec_check_contracts(struct spec_reading *r, const struct spec *spec);
+
+/* Adds a problem at a character of an expression: line and column are the expression's own, from 1;
+ * `text` is the scalar that holds it, from its beginning. */
+void spec_wrong_inside(struct spec_reading *r, const struct spec_text *text, const char *code,
+                       uint32_t line, uint32_t column, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
 #endif

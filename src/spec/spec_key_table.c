@@ -142,6 +142,17 @@ static const struct spec_key abstain_keys[] = {
 static const struct spec_section abstain_section =
     SECTION("abstain", struct spec_abstain, 0, abstain_keys);
 
+static const struct spec_key contract_keys[] = {
+    { "flow", KEY_NAME, offsetof(struct spec_contract, flow), .required = true,
+      .help = "the flow that this lets in" },
+    { "send", KEY_NAMES, offsetof(struct spec_contract, send) - sizeof(size_t), .required = true,
+      .help = "input fields the flow may send" },
+    { "read", KEY_NAMES, offsetof(struct spec_contract, read) - sizeof(size_t), .required = true,
+      .help = "output and derived fields the flow may read" },
+};
+static const struct spec_section contract_section =
+    SECTION("a contract", struct spec_contract, 0, contract_keys);
+
 static const struct spec_key slm_keys[] = {
     { "slm", KEY_NAME, offsetof(struct spec, name), .required = true,
       .help = "name of the SLM, as its folder" },
@@ -177,6 +188,9 @@ static const struct spec_key slm_keys[] = {
       .help = "name: FEEL over a row's input, output and tags; rows reported and gated apart" },
     { "abstain", KEY_SECTION, offsetof(struct spec, abstain), .section = &abstain_section,
       .fallback = "{}", .help = "when no answer is better" },
+    { "contracts", KEY_SECTIONS, offsetof(struct spec, contracts) - sizeof(size_t),
+      .section = &contract_section, .fallback = "[]",
+      .help = "what flows may send and read; without one no flow may call the SLM" },
 };
 const struct spec_section spec_slm_section = SECTION("the spec", struct spec, 0, slm_keys);
 

@@ -128,6 +128,30 @@ static void read_number(struct spec_reading *r, const struct spec_key *key, cons
         memcpy(base + key->has_at, &present, sizeof(present));
 }
 
+static void read_duration(struct spec_reading *r, const struct spec_key *key, const struct json *v,
+                          char *base)
+{
+    const bool present = true;
+    struct feel_value duration;
+    struct decimal ms;
+    int64_t value;
+
+    if (!expect(r, key, v, JSON_STRING, "a duration like PT30S"))
+        return;
+    if (!feel_parse_temporal(v->text, &duration) || duration.kind != FEEL_DAYS_DURATION ||
+        !decimal_multiply(duration.seconds, decimal_from_i64(1000), &ms) ||
+        !decimal_to_i64(ms, &value) || (double)value < key->min * 1000 ||
+        (double)value > key->max * 1000) {
+        SPEC_WRONG(
+            r, v, "range", "'%s' is '%.*s', expected a duration like PT30S, from %g to %g seconds",
+            key->name, v->text.len > 60 ? 60 : (int)v->text.len, v->text.at, key->min, key->max);
+        return;
+    }
+    memcpy(base + key->at, &value, sizeof(value));
+    if (key->has_at)
+        memcpy(base + key->has_at, &present, sizeof(present));
+}
+
 /* The index in words; the number of words, with a problem, when it is none of them. */
 static unsigned find_word(struct spec_reading *r, const struct spec_key *key, const struct json *v)
 {
@@ -229,6 +253,38 @@ static enum rc read_pairs(struct spec_reading *r, const struct spec_key *key, co
     return RC_OK;
 }
 
+/* A list of one "name: section" each: names in an order, which keys of an object would not have. */
+static enum rc read_steps(struct spec_reading *r, const struct spec_key *key, const struct json *v,
+                          char *at, struct err *err)
+{
+    size_t n = 0, bytes = key->section->bytes;
+
+    if (!expect(r, key, v, JSON_ARRAY, "a list of '- name: ...'"))
+        return RC_OK;
+    if (v->n == 0)
+        SPEC_WRONG(r, v, "value", "'%s' is empty, expected at least one", key->name);
+    char *items = arena_alloc(r->arena, v->n, bytes, _Alignof(max_align_t));
+    if (!items)
+        return arena_fail(r->arena, err, key->name);
+    for (size_t i = 0; i < v->n; i++) {
+        const struct json *item = &v->items[i];
+
+        if (item->type != JSON_OBJECT || item->n != 1) {
+            SPEC_WRONG(r, item, "type", "%s: expected one name with keys below it",
+                       key->section->what);
+            continue;
+        }
+        const struct json_member *m = &item->members[0];
+        struct spec_text name = { m->key, m->line, m->column };
+        memcpy(items + n * bytes, &name, sizeof(name));
+        enum rc rc = spec_keys_read(r, key->section, &m->value, items + n++ * bytes, err);
+        if (rc)
+            return rc;
+    }
+    store_list(at, n, items);
+    return RC_OK;
+}
+
 /* A list of sections, or sections by name. */
 static enum rc read_sections(struct spec_reading *r, const struct spec_key *key,
                              const struct json *v, char *at, struct err *err)
@@ -279,6 +335,12 @@ static enum rc read_key(struct spec_reading *r, const struct spec_key *key, cons
     case KEY_SECTION: return spec_keys_read(r, key->section, v, at, err);
     case KEY_SECTIONS:
     case KEY_NAMED: return read_sections(r, key, v, at, err);
+    case KEY_DURATION: read_duration(r, key, v, base); return RC_OK;
+    case KEY_TREE:
+        if (expect(r, key, v, JSON_OBJECT, "names with a value each"))
+            memcpy(at, &v, sizeof(v));
+        return RC_OK;
+    case KEY_STEPS: return read_steps(r, key, v, at, err);
     case KEY_SCHEMA:
         rc = schema_read(v, r->file, r->arena, r->problems, &schema, err);
         memcpy(at, &schema, sizeof(schema));

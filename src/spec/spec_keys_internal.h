@@ -25,6 +25,10 @@ enum spec_key_kind {
     KEY_SECTIONS,   /* size_t, T *: a list of sections */
     KEY_NAMED,      /* size_t, T *: name: section; T begins with spec_text name */
     KEY_SCHEMA,     /* struct schema */
+    KEY_DURATION, /* int64_t in ms, written "PT30S", in [min, max] seconds; has_at as KEY_NUMBER */
+    KEY_TREE,     /* const struct json *: an object whose texts may be expressions in ${ } */
+    KEY_STEPS,    /* size_t, T *: a list of one "name: section" each; T begins with spec_text name
+                   */
 };
 
 struct spec_section;
@@ -44,15 +48,17 @@ struct spec_key {
 };
 
 struct spec_section {
-    const char *what; /* "a gate" */
-    size_t bytes;     /* sizeof(T) */
-    size_t place_at;  /* of a spec_text that gets the section's place; 0: none */
+    const char *what;       /* "a gate" */
+    const char *definition; /* of a section inside itself: its name in $defs; else NULL */
+    size_t bytes;           /* sizeof(T) */
+    size_t place_at;        /* of a spec_text that gets the section's place; 0: none */
     size_t n_keys;
     const struct spec_key *keys;
 };
 
 extern const struct spec_section spec_slm_section;       /* struct spec */
 extern const struct spec_section spec_workspace_section; /* struct spec_workspace */
+extern const struct spec_section spec_flow_section;      /* struct spec_flow */
 
 /* Reads v into the struct at `base`; what is wrong goes to r->problems. RC_NOMEM, RC_LIMIT. */
 MUST_CHECK enum rc spec_keys_read(struct spec_reading *r, const struct spec_section *section,
@@ -64,7 +70,11 @@ void spec_keys_render(
     struct json_writer *w, const struct spec_section *section, const struct json *v,
     void (*rest)(struct json_writer *w, const struct spec_key *key, void *context), void *context);
 
-/* The JSON Schema of a section. */
+/* The JSON Schema of a section; that of a whole file has its title and these definitions. */
 void spec_keys_append_schema(struct json_writer *w, const struct spec_section *section);
+void spec_keys_append_file_schema(struct buf *out, const char *title,
+                                  const struct spec_section *section,
+                                  const struct spec_section *const *definitions,
+                                  size_t n_definitions);
 
 #endif

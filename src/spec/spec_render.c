@@ -1,6 +1,8 @@
 /* slm.yaml with every default, its digests, and the JSON Schema of the format. */
 #include "spec/spec_keys_internal.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 enum { RENDER_BYTES_MAX = 4 * SPEC_BYTES_MAX };
@@ -146,6 +148,34 @@ static void append_range(struct json_writer *w, const struct spec_key *key)
     json_double(w, key->max);
 }
 
+static void append_reference(struct json_writer *w, const char *definition)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "#/$defs/%s", definition);
+    json_key(w, "$ref");
+    json_text(w, path);
+}
+
+static void append_steps(struct json_writer *w, const struct spec_section *section)
+{
+    append_type(w, "array");
+    json_key(w, "minItems");
+    json_i64(w, 1);
+    json_key(w, "items");
+    json_begin_object(w);
+    append_type(w, "object");
+    json_key(w, "minProperties");
+    json_i64(w, 1);
+    json_key(w, "maxProperties");
+    json_i64(w, 1);
+    json_key(w, "additionalProperties");
+    json_begin_object(w);
+    append_reference(w, section->definition);
+    json_end_object(w);
+    json_end_object(w);
+}
+
 /* The keywords that say what a value of the key may be. */
 static void append_key_schema(struct json_writer *w, const struct spec_key *key)
 {
@@ -208,10 +238,14 @@ static void append_key_schema(struct json_writer *w, const struct spec_key *key)
         spec_keys_append_schema(w, key->section);
         json_end_array(w);
         return;
-    case KEY_SCHEMA:
-        json_key(w, "$ref");
-        json_text(w, "#/$defs/schema");
+    case KEY_SCHEMA: append_reference(w, "schema"); return;
+    case KEY_DURATION:
+        append_type(w, "string");
+        json_key(w, "pattern");
+        json_text(w, "^P");
         return;
+    case KEY_TREE: append_type(w, "object"); return;
+    case KEY_STEPS: append_steps(w, key->section); return;
     }
     assert_fail("kind is an enum spec_key_kind", __FILE__, __LINE__);
 }
@@ -261,7 +295,10 @@ void spec_keys_append_schema(struct json_writer *w, const struct spec_section *s
     json_end_object(w);
 }
 
-void spec_append_json_schema(struct buf *out)
+void spec_keys_append_file_schema(struct buf *out, const char *title,
+                                  const struct spec_section *section,
+                                  const struct spec_section *const *definitions,
+                                  size_t n_definitions)
 {
     struct json_writer w;
 
@@ -270,12 +307,21 @@ void spec_append_json_schema(struct buf *out)
     json_key(&w, "$schema");
     json_text(&w, "https://json-schema.org/draft/2020-12/schema");
     json_key(&w, "title");
-    json_text(&w, "Shoal: slm.yaml");
-    append_section(&w, &spec_slm_section);
+    json_text(&w, title);
+    append_section(&w, section);
     json_key(&w, "$defs");
     json_begin_object(&w);
     json_key(&w, "schema");
     schema_append_definition(&w);
+    for (size_t i = 0; i < n_definitions; i++) {
+        json_key(&w, definitions[i]->definition);
+        spec_keys_append_schema(&w, definitions[i]);
+    }
     json_end_object(&w);
     json_end_object(&w);
+}
+
+void spec_append_json_schema(struct buf *out)
+{
+    spec_keys_append_file_schema(out, "Shoal: slm.yaml", &spec_slm_section, NULL, 0);
 }

@@ -3,11 +3,15 @@
  *
  *   shoal.yaml
  *   support/ticket-triage/slm.yaml     <team>/<slm>/slm.yaml
+ *   flows/billing-dispute/flow.yaml    flows/<flow>/flow.yaml: no team is called flows
  */
 #ifndef SPEC_WORKSPACE_H
 #define SPEC_WORKSPACE_H
 
+#include "spec/flow.h"
 #include "spec/spec.h"
+
+#define SPEC_FLOWS_FOLDER "flows"
 
 struct spec_team {
     struct spec_text name, description; /* name: the folder */
@@ -34,6 +38,22 @@ MUST_CHECK enum rc spec_workspace_find(const char *dir, struct arena *arena, con
 MUST_CHECK enum rc spec_workspace_slms(const struct spec_workspace *workspace, struct str team,
                                        struct arena *arena, size_t *ret_n,
                                        const char *const **ret_names, struct err *err);
+
+/* The flows of the workspace, sorted; none when there is no folder of flows. */
+MUST_CHECK enum rc spec_workspace_flows(const struct spec_workspace *workspace, struct arena *arena,
+                                        size_t *ret_n, const char *const **ret_names,
+                                        struct err *err);
+
+/* Every SLM of the workspace, for spec_flow_read(); what is wrong with their specs goes to
+ * problems. As spec_read(). */
+MUST_CHECK enum rc spec_workspace_members(const struct spec_workspace *workspace,
+                                          struct arena *arena, size_t *ret_n,
+                                          struct spec_member **ret_members,
+                                          struct problems *problems, struct err *err);
+
+/* dir/flows/<flow>/flow.yaml; NULL when the arena refuses. */
+char *spec_workspace_flow_path(const struct spec_workspace *workspace, struct str flow,
+                               struct arena *arena);
 
 /* dir/<team>/<slm>/slm.yaml; NULL when the arena refuses. */
 char *spec_workspace_path(const struct spec_workspace *workspace, struct str team, struct str slm,

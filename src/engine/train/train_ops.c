@@ -171,6 +171,89 @@ static void norm_backward(float *restrict grad, float *restrict hat, const float
     }
 }
 
+static void rms_norm_again(float *restrict y, const float *restrict rstd, const float *restrict x,
+                           const float *restrict gain, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
+        float r = rstd[i];
+
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            y[j] = x[j] * r * gain[j];
+    }
+}
+
+static void rms_norm(float *restrict y, float *restrict rstd, const float *restrict x,
+                     const float *restrict gain, float eps, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const float *row = x + i * n;
+        float squares = 0.0f;
+
+#pragma omp simd reduction(+ : squares)
+        for (size_t j = 0; j < n; j++)
+            squares += row[j] * row[j];
+        rstd[i] = 1.0f / sqrtf(squares / (float)n + eps);
+    }
+    rms_norm_again(y, rstd, x, gain, rows, n);
+}
+
+/* d(x_j) = r (dy_j g_j - h_j mean(dy g h)), h = x r. */
+static void rms_norm_backward(float *restrict dx, const float *restrict dy,
+                              const float *restrict rstd, const float *restrict x,
+                              const float *restrict gain, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, dx += n, dy += n, x += n) {
+        float sum = 0.0f, r = rstd[i];
+
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += dy[j] * gain[j] * x[j];
+        float share = sum * r * r / (float)n;
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            dx[j] += r * (dy[j] * gain[j] - x[j] * share);
+    }
+}
+
+static void turn(float *restrict x, const float *restrict turns, float direction, size_t n_heads,
+                 size_t depth)
+{
+    size_t half = depth / 2;
+
+    for (size_t h = 0; h < n_heads; h++) {
+        float *low = x + h * depth, *high = low + half;
+
+#pragma omp simd
+        for (size_t d = 0; d < half; d++) {
+            float a = low[d], b = high[d], sine = direction * turns[half + d];
+
+            low[d] = a * turns[d] - b * sine;
+            high[d] = b * turns[d] + a * sine;
+        }
+    }
+}
+
+static void swiglu(float *restrict y, const float *restrict gate, const float *restrict up,
+                   size_t n)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        y[j] = gate[j] / (1.0f + exp_lane(-gate[j])) * up[j];
+}
+
+static void swiglu_backward(float *restrict gate, float *restrict up, const float *restrict dy,
+                            size_t n)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) {
+        float g = gate[j], sigma = 1.0f / (1.0f + exp_lane(-g)), silu = g * sigma;
+
+        gate[j] = dy[j] * up[j] * (sigma + silu * (1.0f - sigma));
+        up[j] = dy[j] * silu;
+    }
+}
+
 /* Columns n to stride of each row; apart from the loops that read them, which would wait for the
  * stores. */
 static void fill_behind(float *x, size_t stride, size_t rows, size_t n, float value)
@@ -277,6 +360,12 @@ const struct train_ops TRAIN_OPS = {
     .add_bias = add_bias,
     .norm = norm,
     .norm_backward = norm_backward,
+    .rms_norm = rms_norm,
+    .rms_norm_again = rms_norm_again,
+    .rms_norm_backward = rms_norm_backward,
+    .turn = turn,
+    .swiglu = swiglu,
+    .swiglu_backward = swiglu_backward,
     .softmax = softmax,
     .softmax_backward = softmax_backward,
     .drop = drop,

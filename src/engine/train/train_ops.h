@@ -75,6 +75,27 @@ struct train_ops {
     void (*softmax_backward)(float *grad, const float *p, size_t stride, float scale, size_t rows,
                              size_t n);
 
+    /* y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) per row, which is kept in rstd (rows,).
+     * Zhang & Sennrich 2019, arXiv:1910.07467 */
+    void (*rms_norm)(float *y, float *rstd, const float *x, const float *gain, float eps,
+                     size_t rows, size_t n);
+    /* The same y again from the kept rstd. */
+    void (*rms_norm_again)(float *y, const float *rstd, const float *x, const float *gain,
+                           size_t rows, size_t n);
+    /* dx += d(rms_norm) of dy. */
+    void (*rms_norm_backward)(float *dx, const float *dy, const float *rstd, const float *x,
+                              const float *gain, size_t rows, size_t n);
+
+    /* Rotary embedding: (x[d], x[d + D/2]) of each of the heads of one position turns by the angle
+     * of pair d; turns (D,): D/2 cosines, then D/2 sines. direction -1 turns back, which is also
+     * the gradient. Su et al. 2021, arXiv:2104.09864, equation 34 */
+    void (*turn)(float *x, const float *turns, float direction, size_t n_heads, size_t depth);
+
+    /* y = silu(gate) * up. Shazeer 2020, arXiv:2002.05202, equation 6 */
+    void (*swiglu)(float *y, const float *gate, const float *up, size_t n);
+    /* gate and up become their gradients. */
+    void (*swiglu_backward)(float *gate, float *up, const float *dy, size_t n);
+
     /* x[i] is dropped or scaled as number first + i. */
     void (*drop)(float *x, const struct train_dropout *d, uint32_t first, size_t n);
 

@@ -117,6 +117,8 @@ static void ten_losses_are_those_of_peft(void **state)
     tiny_run_release(&j);
 }
 
+/* To what the frozen word vectors allow: a logit is at most |rms(x)| |word|, about 7.4 here, which
+ * beside 63 others leaves a loss of 0.036. */
 static void one_batch_is_overfitted(void **state)
 {
     struct watch seen = { 0 };
@@ -128,11 +130,11 @@ static void one_batch_is_overfitted(void **state)
     watch(&j, &seen);
     j.job.train.n = 2;
     j.job.valid.n = 0;
-    j.options.epochs = 600;
+    j.options.epochs = 400;
     struct llama_result result = run(&j, &arena);
-    if (!(seen.running < 0.02))
+    if (!(seen.running < 0.04))
         fail_msg("loss %g", seen.running);
-    assert_int_equal(result.best_step, 600);
+    assert_int_equal(result.best_step, 400);
     assert_true(isnan(result.loss));
     arena_release(&arena);
     tiny_run_release(&j);

@@ -302,8 +302,10 @@ static void append_scores(const struct adapter *adapter, const float *scores, bo
                 json_key_str(&w, field->labels[l]);
                 json_double(&w, score);
             } else {
+                double probability = field->is_set ? 1.0 / (1.0 + exp(-score)) : exp(score);
+
                 buf_printf(out, "%-14.*s %-20.*s %9.4f  %.4f\n", STR_ARG(field->name),
-                           STR_ARG(field->labels[l]), score, exp(score));
+                           STR_ARG(field->labels[l]), score, probability);
             }
         }
         if (as_json)

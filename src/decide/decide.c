@@ -65,7 +65,7 @@ static enum rc find_reads(const struct spec *spec, const struct spec_rule *rule,
     for (size_t f = 0; f < spec->n_fields; f++)
         if (is_read[f]) {
             fields[reads->n_fields++] = f;
-            reads->n_joint *= spec->fields[f].n_labels; /* at most SPEC_JOINT_MAX */
+            reads->n_joint *= spec->fields[f].n_values; /* at most SPEC_JOINT_MAX */
         }
     return RC_OK;
 }
@@ -95,17 +95,21 @@ enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
         return arena_fail(arena, err, "decider");
     decider->parts = *parts;
     decider->first_label = arena_array(arena, size_t, spec->n_fields + 1);
+    decider->first_value = arena_array(arena, size_t, spec->n_fields + 1);
     decider->rules = arena_array(arena, struct decide_reads, spec->n_rules);
-    if (!decider->first_label || !decider->rules)
+    if (!decider->first_label || !decider->first_value || !decider->rules)
         return arena_fail(arena, err, "decider");
 
     enum rc rc = check_calibration(parts, err);
     if (rc)
         return rc;
 
-    for (size_t f = 0; f < spec->n_fields; f++)
+    for (size_t f = 0; f < spec->n_fields; f++) {
         decider->first_label[f + 1] = decider->first_label[f] + spec->fields[f].n_labels;
+        decider->first_value[f + 1] = decider->first_value[f] + spec->fields[f].n_values;
+    }
     decider->n_labels = decider->first_label[spec->n_fields];
+    decider->n_values = decider->first_value[spec->n_fields];
 
     struct feel_type outputs;
     rc = schema_feel_type(&spec->output, arena, &outputs, err);
@@ -307,13 +311,9 @@ static enum rc finish_row(const struct decider *decider, const struct decide_row
                           struct row_state *row, struct arena *arena, struct decide_result *result,
                           struct err *err)
 {
-    struct arena scratch;
-
     if (result->verdict == DECIDE_FACT_UNDETERMINED)
         return RC_OK;
-    arena_init(&scratch, DECIDE_ROW_BYTES_MAX);
-    enum rc rc = decide_choose(decider, &row->scope, asked->now_ms, &scratch, arena, result, err);
-    arena_release(&scratch);
+    enum rc rc = decide_choose(decider, &row->scope, asked->now_ms, arena, result, err);
     if (rc == RC_OK && result->has_best)
         rc = compute_derived(decider, row, asked->now_ms, arena, result, err);
     return rc;

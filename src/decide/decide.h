@@ -6,11 +6,15 @@
  * Evaluation, replay, the file command and the service all call decide_rows(); nothing else makes a
  * decision. That is why what is served is what was evaluated.
  *
- * How an answer is chosen. The output fields are closed: their joint label space is the product of
- * their labels. An assignment in it has the product of the fields' calibrated probabilities.
- * Assignments that break a must-rule are struck out; the most probable one left is the answer (the
- * first of equals), and the confidence of a field is the share of the probability left that agrees
- * with the answer there. No answer is given (the SLM abstains) when
+ * How an answer is chosen. The output fields are closed: their joint space is the product of their
+ * values. The probability of a label is softmax(scores / temperature); a label is in a set with
+ * the probability 1 / (1 + exp(-score / temperature)), and a set has the product over its labels,
+ * in or out. An assignment has the product of its fields' probabilities. Assignments that break a
+ * must-rule are struck out; the most probable one left is the answer (the first of equals), and the
+ * confidence of a field is the share of the probability left that agrees with the answer there.
+ * Assignments are looked at from the most probable down, until all others together have less than a
+ * millionth of the probability left: so the answer is exact, and confidences are to a millionth.
+ * No answer is given (the SLM abstains) when
  *   - a fact is undetermined,
  *   - no assignment is free of a broken must-rule (the rules are named),
  *   - a must-rule is undetermined on the best assignment,
@@ -38,14 +42,16 @@
 #include <stdint.h>
 
 enum {
-    DECIDE_ROWS_MAX = 4096,           /* of one call */
-    DECIDE_ROW_BYTES_MAX = 4 << 20,   /* of memory for one row's facts, rules and result */
-    DECIDE_SHOWN_BYTES_MAX = 1 << 16, /* of the text that the model reads */
+    DECIDE_ROWS_MAX = 4096,            /* of one call */
+    DECIDE_ROW_BYTES_MAX = 4 << 20,    /* of memory for one row's facts, rules and result */
+    DECIDE_JOINT_BYTES_MAX = 80 << 20, /* the same for its joint space: a byte per must-rule and
+                                          assignment, SPEC_LIST_MAX of them at most */
+    DECIDE_SHOWN_BYTES_MAX = 1 << 16,  /* of the text that the model reads */
 };
 
 /* Of one output field; fitted on validation rows (factory/). */
 struct decide_calibration {
-    double temperature; /* > 0; the logits are divided by it; 1: as the model says */
+    double temperature; /* > 0; the scores are divided by it; 1: as the model says */
     double threshold;   /* in [0, 1]; confidence below it: abstain; 0: never */
 };
 
@@ -102,7 +108,8 @@ struct decide_result {
     struct str reason; /* why there is no answer, a sentence; empty when answered */
 
     size_t n_labels;     /* of all fields together */
-    const float *scores; /* (n_labels,) natural logarithms of the model's probabilities */
+    const float *scores; /* (n_labels,) natural logarithms of the model's probabilities; of the
+                            labels of a set the log odds, ln(p / (1 - p)) */
     bool has_best;       /* false: refused, a fact undetermined, or rules_conflict */
     size_t best;         /* joint assignment, see spec_values_of(); the suggestion when abstained */
     const double *confidence;             /* (n_fields,), with has_best */

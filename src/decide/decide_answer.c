@@ -37,13 +37,16 @@ void decide_append_output(struct buf *out, const struct decider *decider,
 {
     const struct spec *spec = decider->parts.spec;
     const char *separator = "{";
-    size_t labels[SPEC_FIELDS_MAX];
+    size_t values[SPEC_FIELDS_MAX];
 
     ASSERT(result->has_best);
-    spec_values_of(spec, result->best, labels);
+    spec_values_of(spec, result->best, values);
     for (size_t f = 0; f < spec->n_fields; f++) {
+        struct feel_value room[SPEC_MEMBERS_MAX];
+        struct feel_value value = spec_feel_value(&spec->fields[f], values[f], room);
+
         append_key(out, separator, spec->fields[f].name);
-        feel_append_json(out, &spec->fields[f].labels[labels[f]].value);
+        feel_append_json(out, &value);
         separator = ",";
     }
     for (size_t i = 0; i < result->derived.context.n; i++) {

@@ -1,23 +1,52 @@
 #include "base/exact_math.h"
 #include "decide/decide_internal.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Keeps the product of up to 16 fields (SPEC_JOINT_MAX) far from underflow, so that an assignment
+/* Keeps the product of up to 16 factors (SPEC_JOINT_MAX) far from underflow, so that an assignment
  * the model thinks impossible can still be the best one left. */
 static const double PROBABILITY_MIN = 1e-12;
 
-static enum rc evaluate_rule(const struct spec_rule *rule, const struct decide_scope *scope,
-                             int64_t now_ms, struct arena *scratch,
+/* The share of the probability that is left unseen at most: what a confidence may be wrong by. */
+static const double UNSEEN_MAX = 1e-6;
+
+enum { RULE_UNKNOWN = UINT8_MAX };
+
+/* One row under way. */
+struct choice {
+    const struct decider *decider;
+    struct decide_scope *scope;
+    struct feel_entry *outputs; /* the output fields in the scope */
+    struct feel_value *room;    /* (n_labels,) of the lists among them */
+    int64_t now_ms;
+    struct arena work;    /* of the arrays below */
+    struct arena scratch; /* of one evaluation */
+
+    double *probabilities; /* (n_values,) of each field's values; 0: not allowed */
+    double *share;         /* (n_values,) probability left with this value */
+    double *joint;         /* (n_joint,) */
+    uint32_t *heap;        /* (n_heap,) assignments not looked at, the most probable first */
+    size_t n_heap;
+    uint8_t **tables; /* (n_rules,) results by combination, or RULE_UNKNOWN; NULL: no must-rule */
+    double left;      /* probability of what is not struck out */
+    size_t best, likeliest; /* likeliest: of all, broken or not; says which rules conflict */
+    bool has_best;
+};
+
+/* On the assignment that is in the scope. */
+static enum rc evaluate_rule(struct choice *c, size_t rule_index,
                              enum decide_rule_result *ret_result, struct err *err)
 {
-    const struct feel_value context = decide_scope_context(scope);
+    const struct spec_rule *rule = &c->decider->parts.spec->rules[rule_index];
+    const struct feel_value context = decide_scope_context(c->scope);
     const struct feel_limits limits = feel_limits_default();
     struct feel_diagnostics diagnostics;
     struct feel_value value;
 
+    arena_reset(&c->scratch);
     if (rule->condition) {
-        enum rc rc = feel_eval(rule->condition, &context, &limits, now_ms, scratch, &value,
+        enum rc rc = feel_eval(rule->condition, &context, &limits, c->now_ms, &c->scratch, &value,
                                &diagnostics, err);
         if (rc)
             return err_context(err, "rule '%.*s', when", STR_ARG(rule->name.text));
@@ -30,7 +59,7 @@ static enum rc evaluate_rule(const struct spec_rule *rule, const struct decide_s
     }
 
     enum rc rc =
-        feel_eval(rule->feel, &context, &limits, now_ms, scratch, &value, &diagnostics, err);
+        feel_eval(rule->feel, &context, &limits, c->now_ms, &c->scratch, &value, &diagnostics, err);
     if (rc)
         return err_context(err, "rule '%.*s'", STR_ARG(rule->name.text));
 
@@ -42,150 +71,227 @@ static enum rc evaluate_rule(const struct spec_rule *rule, const struct decide_s
     return RC_OK;
 }
 
-/* The index of an assignment among the combinations of the labels that a rule reads. */
+/* ---- probabilities ---- */
+
+/* softmax(scores / temperature), (n,). */
+static void calibrate_labels(const float *scores, size_t n, double temperature,
+                             double *probabilities)
+{
+    double highest = scores[0], sum = 0.0;
+
+    for (size_t k = 0; k < n; k++)
+        highest = scores[k] > highest ? scores[k] : highest;
+    for (size_t k = 0; k < n; k++) {
+        probabilities[k] = exact_exp((scores[k] - highest) / temperature);
+        sum += probabilities[k];
+    }
+    for (size_t k = 0; k < n; k++) {
+        probabilities[k] /= sum;
+        if (probabilities[k] < PROBABILITY_MIN)
+            probabilities[k] = PROBABILITY_MIN;
+    }
+}
+
+/* Of every set, (2^n,): the product over the labels of p where it is in, of 1 - p where it is not.
+ */
+static void calibrate_set(const struct spec_field *field, const float *scores, double temperature,
+                          double *probabilities)
+{
+    probabilities[0] = 1.0;
+    for (size_t k = 0; k < field->n_labels; k++) {
+        double odds = exact_exp(-fabs((double)scores[k]) / temperature); /* in (0, 1] */
+        double less = odds / (1.0 + odds), more = 1.0 / (1.0 + odds);
+        size_t with = (size_t)1 << k;
+
+        less = less < PROBABILITY_MIN ? PROBABILITY_MIN : less;
+        for (size_t v = 0; v < with; v++) {
+            probabilities[v + with] = probabilities[v] * (scores[k] > 0.0f ? more : less);
+            probabilities[v] *= scores[k] > 0.0f ? less : more;
+        }
+    }
+    for (size_t v = 0; v < field->n_values; v++)
+        if (!spec_value_is_allowed(field, v))
+            probabilities[v] = 0.0;
+}
+
+static void calibrate(struct choice *c, const float *scores)
+{
+    const struct decider *d = c->decider;
+
+    for (size_t f = 0; f < d->parts.spec->n_fields; f++) {
+        const struct spec_field *field = &d->parts.spec->fields[f];
+        double temperature = d->parts.calibration[f].temperature;
+        double *probabilities = c->probabilities + d->first_value[f];
+
+        if (field->is_set)
+            calibrate_set(field, scores + d->first_label[f], temperature, probabilities);
+        else
+            calibrate_labels(scores + d->first_label[f], field->n_labels, temperature,
+                             probabilities);
+    }
+}
+
+static void next_assignment(const struct spec *spec, size_t *values)
+{
+    for (size_t f = spec->n_fields; f-- > 0;) {
+        if (++values[f] < spec->fields[f].n_values)
+            return;
+        values[f] = 0;
+    }
+}
+
+/* ---- from the most probable down ---- */
+
+static bool comes_first(const struct choice *c, uint32_t a, uint32_t b)
+{
+    return c->joint[a] > c->joint[b] || (c->joint[a] >= c->joint[b] && a < b);
+}
+
+/* A binary heap: no child comes before its parent. */
+static void sink(struct choice *c, size_t at)
+{
+    for (size_t child; (child = 2 * at + 1) < c->n_heap; at = child) {
+        uint32_t moved = c->heap[at];
+
+        if (child + 1 < c->n_heap && comes_first(c, c->heap[child + 1], c->heap[child]))
+            child++;
+        if (comes_first(c, moved, c->heap[child]))
+            return;
+        c->heap[at] = c->heap[child];
+        c->heap[child] = moved;
+    }
+}
+
+/* The probability of every assignment, their sum, and the heap of those that are allowed. */
+static double make_heap(struct choice *c)
+{
+    const struct decider *d = c->decider;
+    const struct spec *spec = d->parts.spec;
+    size_t values[SPEC_FIELDS_MAX] = { 0 };
+    double total = 0.0;
+
+    for (size_t joint = 0; joint < spec->n_joint; joint++, next_assignment(spec, values)) {
+        double probability = 1.0;
+
+        for (size_t f = 0; f < spec->n_fields; f++)
+            probability *= c->probabilities[d->first_value[f] + values[f]];
+        c->joint[joint] = probability;
+        total += probability;
+        if (probability > 0.0)
+            c->heap[c->n_heap++] = (uint32_t)joint;
+    }
+    for (size_t at = c->n_heap / 2; at-- > 0;)
+        sink(c, at);
+    return total;
+}
+
+static size_t take_first(struct choice *c)
+{
+    size_t first = c->heap[0];
+
+    c->heap[0] = c->heap[--c->n_heap];
+    sink(c, 0);
+    return first;
+}
+
+/* ---- rules ---- */
+
+/* The index of an assignment among the combinations of the values that a rule reads. */
 static size_t combination_of(const struct spec *spec, const struct decide_reads *reads,
-                             const size_t *labels)
+                             const size_t *values)
 {
     size_t index = 0;
 
     for (size_t i = 0; i < reads->n_fields; i++)
-        index = index * spec->fields[reads->fields[i]].n_labels + labels[reads->fields[i]];
+        index = index * spec->fields[reads->fields[i]].n_values + values[reads->fields[i]];
     return index;
 }
 
-static void set_labels(const struct spec *spec, struct feel_entry *outputs, const size_t *labels)
+/* Puts an assignment into the scope. */
+static void set_values(struct choice *c, const size_t *values)
 {
-    for (size_t f = 0; f < spec->n_fields; f++)
-        outputs[f].value = spec->fields[f].labels[labels[f]].value;
+    const struct decider *d = c->decider;
+
+    for (size_t f = 0; f < d->parts.spec->n_fields; f++)
+        c->outputs[f].value =
+            spec_feel_value(&d->parts.spec->fields[f], values[f], c->room + d->first_label[f]);
 }
 
-/* The result of one must-rule for every combination it distinguishes, (reads->n_joint,). */
-static enum rc tabulate_rule(const struct decider *decider, size_t rule_index,
-                             struct decide_scope *scope, struct feel_entry *outputs, int64_t now_ms,
-                             struct arena *scratch, struct arena *arena, uint8_t **ret_table,
-                             struct err *err)
+/* Does the assignment in the scope break a must-rule? Asks each rule once for what it reads. */
+static enum rc is_struck(struct choice *c, const size_t *values, bool *ret_struck, struct err *err)
 {
-    const struct spec *spec = decider->parts.spec;
-    const struct decide_reads *reads = &decider->rules[rule_index];
-    uint8_t *table = arena_array(arena, uint8_t, reads->n_joint);
-    size_t labels[SPEC_FIELDS_MAX] = { 0 };
+    const struct spec *spec = c->decider->parts.spec;
 
-    if (!table)
-        return arena_fail(arena, err, "rule table");
-    for (size_t c = 0; c < reads->n_joint; c++) {
-        size_t rest = c;
+    *ret_struck = false;
+    for (size_t r = 0; r < spec->n_rules && !*ret_struck; r++) {
         enum decide_rule_result result;
 
-        for (size_t i = reads->n_fields; i-- > 0;) {
-            size_t n = spec->fields[reads->fields[i]].n_labels;
-            labels[reads->fields[i]] = rest % n;
-            rest /= n;
+        if (!c->tables[r])
+            continue;
+        uint8_t *known = &c->tables[r][combination_of(spec, &c->decider->rules[r], values)];
+        if (*known == RULE_UNKNOWN) {
+            enum rc rc = evaluate_rule(c, r, &result, err);
+            if (rc)
+                return rc;
+            *known = (uint8_t)result;
         }
-        set_labels(spec, outputs, labels);
-        arena_reset(scratch);
-        enum rc rc = evaluate_rule(&spec->rules[rule_index], scope, now_ms, scratch, &result, err);
-        if (rc)
-            return rc;
-        table[c] = (uint8_t)result;
+        *ret_struck = *known == DECIDE_RULE_BROKEN;
     }
-    *ret_table = table;
     return RC_OK;
 }
 
-/* softmax(scores / temperature) of each field, (n_labels,). */
-static void calibrate(const struct decider *decider, const float *scores, double *probabilities)
+static enum rc strike_out(struct choice *c, struct err *err)
 {
-    for (size_t f = 0; f < decider->parts.spec->n_fields; f++) {
-        size_t first = decider->first_label[f], end = decider->first_label[f + 1];
-        double temperature = decider->parts.calibration[f].temperature;
-        double highest = scores[first], sum = 0.0;
+    const struct decider *d = c->decider;
+    const struct spec *spec = d->parts.spec;
+    double unseen = make_heap(c);
 
-        for (size_t k = first; k < end; k++)
-            highest = scores[k] > highest ? scores[k] : highest;
-        for (size_t k = first; k < end; k++) {
-            probabilities[k] = exact_exp((scores[k] - highest) / temperature);
-            sum += probabilities[k];
-        }
-        for (size_t k = first; k < end; k++) {
-            probabilities[k] /= sum;
-            if (probabilities[k] < PROBABILITY_MIN)
-                probabilities[k] = PROBABILITY_MIN;
-        }
-    }
-}
+    c->likeliest = c->heap[0];
+    while (c->n_heap > 0 && !(c->has_best && unseen <= UNSEEN_MAX * c->left)) {
+        size_t joint = take_first(c), values[SPEC_FIELDS_MAX];
+        bool is_out;
 
-/* What is left of the joint label space, in one pass over it. */
-struct left_over {
-    const double *probabilities; /* (n_labels,) */
-    uint8_t *const *tables;      /* (n_rules,); NULL for should-rules */
-    double *share;               /* (n_labels,) probability left with this label */
-    double total, best_probability;
-    size_t best, likeliest; /* likeliest: of all, broken or not; says which rules conflict */
-    bool has_best;
-};
-
-static bool is_struck(const struct decider *decider, uint8_t *const *tables, const size_t *labels)
-{
-    const struct spec *spec = decider->parts.spec;
-
-    for (size_t r = 0; r < spec->n_rules; r++)
-        if (tables[r] &&
-            tables[r][combination_of(spec, &decider->rules[r], labels)] == DECIDE_RULE_BROKEN)
-            return true;
-    return false;
-}
-
-static void next_assignment(const struct spec *spec, size_t *labels)
-{
-    for (size_t f = spec->n_fields; f-- > 0;) {
-        if (++labels[f] < spec->fields[f].n_labels)
-            return;
-        labels[f] = 0;
-    }
-}
-
-static void strike_out(const struct decider *decider, struct left_over *left)
-{
-    const struct spec *spec = decider->parts.spec;
-    size_t labels[SPEC_FIELDS_MAX] = { 0 };
-    double likeliest = -1.0;
-
-    left->best_probability = -1.0;
-    for (size_t joint = 0; joint < spec->n_joint; joint++, next_assignment(spec, labels)) {
-        double probability = 1.0;
-
-        for (size_t f = 0; f < spec->n_fields; f++)
-            probability *= left->probabilities[decider->first_label[f] + labels[f]];
-        if (probability > likeliest) {
-            likeliest = probability;
-            left->likeliest = joint;
-        }
-        if (is_struck(decider, left->tables, labels))
+        unseen -= c->joint[joint];
+        spec_values_of(spec, joint, values);
+        set_values(c, values);
+        enum rc rc = is_struck(c, values, &is_out, err);
+        if (rc)
+            return rc;
+        if (is_out)
             continue;
-        left->total += probability;
+        if (!c->has_best)
+            c->best = joint;
+        c->has_best = true;
+        c->left += c->joint[joint];
         for (size_t f = 0; f < spec->n_fields; f++)
-            left->share[decider->first_label[f] + labels[f]] += probability;
-        if (probability > left->best_probability) {
-            left->best_probability = probability;
-            left->best = joint;
-            left->has_best = true;
-        }
+            c->share[d->first_value[f] + values[f]] += c->joint[joint];
     }
+    return RC_OK;
 }
 
-static enum rc explain_conflict(const struct decider *decider, const struct left_over *left,
-                                struct arena *arena, struct decide_result *result, struct err *err)
+/* ---- the answer ---- */
+
+/* Names every rule that the likeliest assignment breaks. */
+static enum rc explain_conflict(struct choice *c, struct arena *arena, struct decide_result *result,
+                                struct err *err)
 {
-    const struct spec *spec = decider->parts.spec;
+    const struct spec *spec = c->decider->parts.spec;
     CLEANUP(buf_releasep) struct buf text = { 0 };
-    size_t labels[SPEC_FIELDS_MAX];
+    size_t values[SPEC_FIELDS_MAX];
     const char *separator = "no answer satisfies every must-rule; the likeliest breaks ";
 
     buf_init(&text, DECIDE_SHOWN_BYTES_MAX);
-    spec_values_of(spec, left->likeliest, labels);
+    spec_values_of(spec, c->likeliest, values);
+    set_values(c, values);
     for (size_t r = 0; r < spec->n_rules; r++) {
-        if (!left->tables[r] ||
-            left->tables[r][combination_of(spec, &decider->rules[r], labels)] != DECIDE_RULE_BROKEN)
+        enum decide_rule_result said;
+
+        if (!c->tables[r])
+            continue;
+        enum rc rc = evaluate_rule(c, r, &said, err);
+        if (rc)
+            return rc;
+        if (said != DECIDE_RULE_BROKEN)
             continue;
         buf_printf(&text, "%s'%.*s'", separator, STR_ARG(spec->rules[r].name.text));
         separator = ", ";
@@ -221,91 +327,97 @@ static enum rc judge_best(const struct decider *decider, struct arena *arena,
     return RC_OK;
 }
 
-static enum rc tabulate_rules(const struct decider *decider, struct decide_scope *scope,
-                              struct feel_entry *outputs, int64_t now_ms, struct arena *scratch,
-                              struct arena *arena, uint8_t ***ret_tables, struct err *err)
+/* Fills confidence and the rules' results for the best assignment, and leaves it in the scope. */
+static enum rc describe_best(struct choice *c, struct arena *arena, struct decide_result *result,
+                             struct err *err)
 {
-    const struct spec *spec = decider->parts.spec;
-    uint8_t **tables = arena_array(arena, uint8_t *, spec->n_rules);
-
-    if (!tables)
-        return arena_fail(arena, err, "rule tables");
-    for (size_t r = 0; r < spec->n_rules; r++) {
-        if (spec->rules[r].kind != SPEC_MUST)
-            continue;
-        enum rc rc =
-            tabulate_rule(decider, r, scope, outputs, now_ms, scratch, arena, &tables[r], err);
-        if (rc)
-            return rc;
-    }
-    *ret_tables = tables;
-    return RC_OK;
-}
-
-/* Fills confidence and the rules' results for the best assignment, whose labels are in scope. */
-static enum rc describe_best(const struct decider *decider, struct decide_scope *scope,
-                             const size_t *labels, const struct left_over *left, int64_t now_ms,
-                             struct arena *scratch, struct arena *arena,
-                             struct decide_result *result, struct err *err)
-{
-    const struct spec *spec = decider->parts.spec;
+    const struct decider *d = c->decider;
+    const struct spec *spec = d->parts.spec;
     double *confidence = arena_array(arena, double, spec->n_fields);
     enum decide_rule_result *rules = arena_array(arena, enum decide_rule_result, spec->n_rules);
+    size_t values[SPEC_FIELDS_MAX];
 
     if (!confidence || !rules)
         return arena_fail(arena, err, "answer");
+    spec_values_of(spec, c->best, values);
+    set_values(c, values);
     for (size_t f = 0; f < spec->n_fields; f++)
-        confidence[f] = left->share[decider->first_label[f] + labels[f]] / left->total;
+        confidence[f] = c->share[d->first_value[f] + values[f]] / c->left;
     for (size_t r = 0; r < spec->n_rules; r++) {
-        const uint8_t *table = left->tables[r];
+        const uint8_t *table = c->tables[r];
+        enum rc rc = evaluate_rule(c, r, &rules[r], err);
 
-        arena_reset(scratch);
-        enum rc rc = evaluate_rule(&spec->rules[r], scope, now_ms, scratch, &rules[r], err);
         if (rc)
             return rc;
         /* The promise that no answer breaks a must-rule does not rest on decide_reads alone. */
-        if (table && table[combination_of(spec, &decider->rules[r], labels)] != rules[r])
+        if (table && table[combination_of(spec, &d->rules[r], values)] != rules[r])
             return err_set(err, RC_STATE, "rule '%.*s' reads more of the answer than was found",
                            STR_ARG(spec->rules[r].name.text));
     }
+    result->has_best = true;
+    result->best = c->best;
     result->confidence = confidence;
     result->rules = rules;
     return RC_OK;
 }
 
-enum rc decide_choose(const struct decider *decider, struct decide_scope *scope, int64_t now_ms,
-                      struct arena *scratch, struct arena *arena, struct decide_result *result,
+static enum rc make_room(struct choice *c, struct arena *arena, struct err *err)
+{
+    const struct decider *d = c->decider;
+    const struct spec *spec = d->parts.spec;
+
+    c->room = arena_array(arena, struct feel_value, d->n_labels); /* derived values may share it */
+    if (!c->room)
+        return arena_fail(arena, err, "answer");
+    c->probabilities = arena_array(&c->work, double, d->n_values);
+    c->share = arena_array(&c->work, double, d->n_values);
+    c->joint = arena_array(&c->work, double, spec->n_joint);
+    c->heap = arena_array(&c->work, uint32_t, spec->n_joint);
+    c->tables = arena_array(&c->work, uint8_t *, spec->n_rules);
+    if (!c->probabilities || !c->share || !c->joint || !c->heap || !c->tables)
+        return arena_fail(&c->work, err, "probabilities");
+    for (size_t r = 0; r < spec->n_rules; r++) {
+        if (spec->rules[r].kind != SPEC_MUST)
+            continue;
+        c->tables[r] = arena_array(&c->work, uint8_t, d->rules[r].n_joint);
+        if (!c->tables[r])
+            return arena_fail(&c->work, err, "rule table");
+        memset(c->tables[r], RULE_UNKNOWN, d->rules[r].n_joint);
+    }
+    return RC_OK;
+}
+
+static enum rc choose(struct choice *c, struct arena *arena, struct decide_result *result,
                       struct err *err)
 {
+    enum rc rc = make_room(c, arena, err);
+
+    if (rc)
+        return rc;
+    calibrate(c, result->scores);
+    rc = strike_out(c, err);
+    if (rc)
+        return rc;
+    if (!c->has_best)
+        return explain_conflict(c, arena, result, err);
+    rc = describe_best(c, arena, result, err);
+    return rc ? rc : judge_best(c->decider, arena, result, err);
+}
+
+enum rc decide_choose(const struct decider *decider, struct decide_scope *scope, int64_t now_ms,
+                      struct arena *arena, struct decide_result *result, struct err *err)
+{
     const struct spec *spec = decider->parts.spec;
-    struct feel_entry *outputs = scope->entries + scope->n;
-    double *probabilities = arena_array(arena, double, decider->n_labels);
-    struct left_over left = { .probabilities = probabilities,
-                              .share = arena_array(arena, double, decider->n_labels) };
-    size_t labels[SPEC_FIELDS_MAX];
-    uint8_t **tables = NULL;
+    struct choice c = {
+        .decider = decider, .scope = scope, .outputs = scope->entries + scope->n, .now_ms = now_ms
+    };
 
-    if (!probabilities || !left.share)
-        return arena_fail(arena, err, "probabilities");
     for (size_t f = 0; f < spec->n_fields; f++)
-        decide_scope_add(scope, spec->fields[f].name, spec->fields[f].labels[0].value);
-
-    enum rc rc = tabulate_rules(decider, scope, outputs, now_ms, scratch, arena, &tables, err);
-    if (rc)
-        return rc;
-
-    left.tables = tables;
-    calibrate(decider, result->scores, probabilities);
-    strike_out(decider, &left);
-    if (!left.has_best)
-        return explain_conflict(decider, &left, arena, result, err);
-
-    result->has_best = true;
-    result->best = left.best;
-    spec_values_of(spec, left.best, labels);
-    set_labels(spec, outputs, labels);
-    rc = describe_best(decider, scope, labels, &left, now_ms, scratch, arena, result, err);
-    if (rc)
-        return rc;
-    return judge_best(decider, arena, result, err);
+        decide_scope_add(scope, spec->fields[f].name, (struct feel_value){ .kind = FEEL_NULL });
+    arena_init(&c.work, DECIDE_JOINT_BYTES_MAX);
+    arena_init(&c.scratch, DECIDE_ROW_BYTES_MAX);
+    enum rc rc = choose(&c, arena, result, err);
+    arena_release(&c.work);
+    arena_release(&c.scratch);
+    return rc;
 }

@@ -4,17 +4,18 @@
 #include "decide/decide.h"
 
 /* Which output fields a rule, its when: included, reads. Its result depends on nothing else of the
- * answer, so it is evaluated once per combination of their labels. */
+ * answer, so it is evaluated at most once per combination of their values. */
 struct decide_reads {
     size_t n_fields;
     const size_t *fields; /* (n_fields,) indices, ascending */
-    size_t n_joint;       /* product of their numbers of labels; 1 when it reads none */
+    size_t n_joint;       /* product of their numbers of values; 1 when it reads none */
 };
 
 struct decider {
     struct decide_parts parts;
-    size_t n_labels;
+    size_t n_labels, n_values;
     size_t *first_label;        /* (n_fields + 1,): where a field's labels begin among all */
+    size_t *first_value;        /* (n_fields + 1,): the same of its values */
     struct decide_reads *rules; /* (n_rules,) */
 };
 
@@ -33,9 +34,9 @@ MUST_CHECK enum rc decide_copy_reason(const struct buf *text, struct arena *aren
                                       struct decide_result *result, struct err *err);
 
 /* Picks the answer of a row whose scores, facts and scope (up to the facts) are there: fills best,
- * confidence, rules, verdict and reason. scratch holds what is thrown away. */
+ * confidence, rules, verdict and reason. */
 MUST_CHECK enum rc decide_choose(const struct decider *decider, struct decide_scope *scope,
-                                 int64_t now_ms, struct arena *scratch, struct arena *arena,
-                                 struct decide_result *result, struct err *err);
+                                 int64_t now_ms, struct arena *arena, struct decide_result *result,
+                                 struct err *err);
 
 #endif

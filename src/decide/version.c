@@ -104,7 +104,8 @@ static enum rc check_fields(const struct version *v, struct err *err)
     for (size_t f = 0; f < adapter->n_fields; f++) {
         const struct adapter_field *got = &adapter->fields[f];
         const struct spec_field *want = &v->spec->fields[f];
-        bool same = str_equal(got->name, want->name) && got->n_labels == want->n_labels;
+        bool same = str_equal(got->name, want->name) && got->is_set == want->is_set &&
+                    got->n_labels == want->n_labels;
 
         for (size_t k = 0; same && k < want->n_labels; k++)
             same = str_equal(got->labels[k], want->labels[k].text);

@@ -82,6 +82,7 @@ static enum rc read_field(const struct json *v, struct arena *arena, struct adap
 {
     struct adapter_field *field = &a->fields[a->n_fields];
     const struct json *name = json_find(v, "name"), *labels = json_find(v, "labels");
+    const struct json *set = json_find(v, "set");
 
     if (!name || name->type != JSON_STRING || !labels || labels->type != JSON_ARRAY)
         return err_set(err, RC_CORRUPT, "field %zu has not name and labels", a->n_fields);
@@ -91,7 +92,13 @@ static enum rc read_field(const struct json *v, struct arena *arena, struct adap
     if (labels->n > ADAPTER_LABELS_MAX - a->n_labels)
         return err_set(err, RC_LIMIT, "more than %d labels", ADAPTER_LABELS_MAX);
 
-    *field = (struct adapter_field){ .name = name->text, .first = a->n_labels };
+    if (set && (set->type != JSON_BOOL || (set->boolean && labels->n > ADAPTER_MEMBERS_MAX)))
+        return err_set(err, RC_CORRUPT, "field '%.*s' is no set of at most %d labels",
+                       STR_ARG(name->text), ADAPTER_MEMBERS_MAX);
+
+    *field = (struct adapter_field){ .name = name->text,
+                                     .is_set = set && set->boolean,
+                                     .first = a->n_labels };
     field->labels = arena_array(arena, struct str, labels->n);
     if (!field->labels)
         return arena_fail(arena, err, "labels");
@@ -185,6 +192,10 @@ static void append_fields(struct buf *out, const struct adapter *a)
         for (size_t l = 0; l < a->fields[i].n_labels; l++)
             json_string(&w, a->fields[i].labels[l]);
         json_end_array(&w);
+        if (a->fields[i].is_set) {
+            json_key(&w, "set");
+            json_bool(&w, true);
+        }
         json_end_object(&w);
     }
     json_end_array(&w);

@@ -6,7 +6,8 @@
  *   format    "shoal-adapter/1"
  *   kind      "linear", "frozen", "finetuned" or "blend"
  *   base      digest of the base the encoder part stands on; absent without one
- *   fields    JSON: [{"name":"priority","labels":["low","high"]}, ...], the order of all scores
+ *   fields    JSON: [{"name":"priority","labels":["low","high"]}, ...], the order of all scores;
+ *             with "set":true the field's value is a set of its labels
  *   lora_alpha  with LoRA tensors only: a number; W = W0 + (alpha / r) B A
  *
  * Tensors:
@@ -35,6 +36,7 @@
 enum {
     ADAPTER_FIELDS_MAX = 64,
     ADAPTER_LABELS_MAX = 4096, /* of all fields together */
+    ADAPTER_MEMBERS_MAX = 16,  /* labels of a set: one as a number is a mask of them */
 };
 
 enum adapter_kind { ADAPTER_LINEAR, ADAPTER_FROZEN, ADAPTER_FINETUNED, ADAPTER_BLEND };
@@ -43,7 +45,8 @@ const char *adapter_kind_name(enum adapter_kind kind);
 
 struct adapter_field {
     struct str name;
-    size_t n_labels; /* at least 2 */
+    bool is_set;
+    size_t n_labels; /* at least 2; of a set at most ADAPTER_MEMBERS_MAX */
     struct str *labels;
     size_t first; /* of its scores among all */
 };

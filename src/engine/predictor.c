@@ -214,6 +214,19 @@ static void normalise_logits(float *z, size_t n_labels)
         z[i] = (float)((double)z[i] - (double)highest - log_sum);
 }
 
+/* Log odds of the mean of the two probabilities. Beyond 80 a probability is 0 or 1 to any use, and
+ * its exponential no longer a number. */
+static void blend_odds(float *scores, const float *other, size_t n_labels)
+{
+    for (size_t i = 0; i < n_labels; i++) {
+        double a = exact_exp(fmin(fmax((double)scores[i], -80.0), 80.0));
+        double b = exact_exp(fmin(fmax((double)other[i], -80.0), 80.0));
+        double in = a / (1.0 + a) + b / (1.0 + b), out = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
+
+        scores[i] = (float)(exact_ln(in) - exact_ln(out));
+    }
+}
+
 /* scores = ln of the mean of the two probabilities. */
 static void blend(float *scores, const float *other, size_t n_labels)
 {
@@ -230,7 +243,8 @@ static enum rc finish_encoder(const struct predictor *p, float *scores, struct e
         if (!isfinite(scores[i]))
             return err_set(err, RC_CORRUPT, "a score is not finite: the weights are no model");
     for (size_t f = 0; f < p->adapter->n_fields; f++)
-        normalise_logits(scores + p->adapter->fields[f].first, p->adapter->fields[f].n_labels);
+        if (!p->adapter->fields[f].is_set)
+            normalise_logits(scores + p->adapter->fields[f].first, p->adapter->fields[f].n_labels);
     return RC_OK;
 }
 
@@ -264,8 +278,12 @@ static void finish_text(void *context, size_t task, size_t worker)
         float *linear = p->encoder ? s->linear_scores + worker * n_labels : scores;
 
         rc = score_linear(p, c->texts[task], &s->linear_arenas[worker], linear, err);
-        if (!rc && p->encoder)
-            blend(scores, linear, n_labels);
+        for (size_t f = 0; !rc && p->encoder && f < p->adapter->n_fields; f++) {
+            const struct adapter_field *field = &p->adapter->fields[f];
+
+            (field->is_set ? blend_odds : blend)(scores + field->first, linear + field->first,
+                                                 field->n_labels);
+        }
     }
     err->code = rc;
 }

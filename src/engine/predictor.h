@@ -5,9 +5,9 @@
  * both:
  *
  *   encoder   f = 16 * vector of the text (encoder.h, int8)
- *             z = W f + b, and log-softmax per field
+ *             z = W f + b, and log-softmax per field; of a set z, the log odds of each label
  *   linear    linear_scores() per field (linear.h)
- *   both      ln((p_encoder + p_linear) / 2) per label
+ *   both      of the mean of the two probabilities, p, ln p per label; of a set ln(p / (1 - p))
  *
  * Determinism: the scores of a text are a function of (base, adapter, text), bit for bit: not of
  * the other texts of the run, the threads, the kernels' row or the CPU. log-softmax and the mean
@@ -63,7 +63,7 @@ MUST_CHECK enum rc predictor_check(const struct predictor *predictor, struct str
  * @param texts       (n_texts,), any number
  * @param pool        threads to use; NULL: the caller's alone
  * @param ret_scores  out, (n_texts, K): natural logarithms of the probabilities, per field summing
- *                    to 1; not defined after a failure
+ *                    to 1; of a set's labels the log odds; not defined after a failure
  *
  * @return RC_OK
  *         RC_INVALID, RC_LIMIT  a text fails predictor_check(); the message says which

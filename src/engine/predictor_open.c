@@ -185,11 +185,13 @@ static enum rc read_linear(struct predictor *p, struct err *err)
     const struct adapter *a = p->adapter;
     enum rc rc = linear_load(a->file, a->n_fields, &p->arena, &p->linear, err);
 
-    for (size_t i = 0; i < a->n_fields && !rc; i++)
+    for (size_t i = 0; i < a->n_fields && !rc; i++) {
+        p->linear->heads[i].is_set = a->fields[i].is_set;
         if (p->linear->heads[i].n_classes != a->fields[i].n_labels)
             rc = err_set(err, RC_CORRUPT, "linear head %zu has %zu classes, '%.*s' has %zu labels",
                          i, p->linear->heads[i].n_classes, STR_ARG(a->fields[i].name),
                          a->fields[i].n_labels);
+    }
     return rc;
 }
 

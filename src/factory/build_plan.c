@@ -119,6 +119,7 @@ static bool same_fields(const struct spec *a, const struct spec *b)
 
     for (size_t f = 0; same && f < a->n_fields; f++) {
         same = str_equal(a->fields[f].name, b->fields[f].name) &&
+               a->fields[f].is_set == b->fields[f].is_set &&
                a->fields[f].n_labels == b->fields[f].n_labels;
         for (size_t k = 0; same && k < a->fields[f].n_labels; k++)
             same = str_equal(a->fields[f].labels[k].text, b->fields[f].labels[k].text);

@@ -340,6 +340,139 @@ static void answers_never_break_a_rule_and_equal_those_of_brute_force(void **sta
     close_desk(&desk);
 }
 
+static const char set_text[] =
+    "slm: check\n"
+    "input: {type: object, properties: {dear: {type: boolean}}, required: [dear]}\n"
+    "output:\n"
+    "  type: object\n"
+    "  properties:\n"
+    "    decision: {enum: [approved, rejected]}\n"
+    "    reasons: {type: array, uniqueItems: true, maxItems: 3,\n"
+    "              items: {enum: [price, vendor, terms, notes]}}\n"
+    "rules:\n"
+    "  - {name: R1, must: '(decision = \"rejected\") = (count(reasons) > 0)', text: why}\n"
+    "  - {name: R2, when: dear, must: 'list contains(reasons, \"price\")', text: price}\n"
+    "derived:\n"
+    "  n: count(reasons)\n"
+    "data: [{path: rows.jsonl}]\n";
+
+static void a_set_is_answered_as_the_best_set_that_the_rules_allow(void **state)
+{
+    /* p of price, vendor, terms, notes: 0.2, 0.9, 0.6, 0.1 */
+    const float scores[6] = { (float)log(0.7), (float)log(0.3), (float)log(0.25),
+                              (float)log(9.0), (float)log(1.5), (float)log(1.0 / 9.0) };
+    struct desk desk;
+    (void)state;
+
+    open_text(&desk, set_text);
+    struct decide_result result = decide_one(&desk, "{\"dear\":false}", scores);
+    /* rejected for [vendor, terms]: 0.3 x 0.8 x 0.9 x 0.6 x 0.9 = 0.11664; approved for nothing:
+     * 0.7 x 0.8 x 0.1 x 0.4 x 0.9 = 0.02016; left: that and 0.3 (1 - 0.0288 - all four 0.0108) */
+    double left = 0.02016 + 0.3 * (1.0 - 0.0288 - 0.0108);
+    CLEANUP(buf_releasep) struct buf want = { 0 };
+    buf_init(&want, 1000);
+    buf_printf(&want,
+               "\"output\":{\"decision\":\"rejected\",\"reasons\":[\"vendor\",\"terms\"],\"n\":2},"
+               "\"confidence\":{\"decision\":%.4f,\"reasons\":%.4f},\"abstained\":null,"
+               "\"facts\":{},\"rules\":[{\"id\":\"R1\",\"result\":\"holds\",\"text\":\"why\"},"
+               "{\"id\":\"R2\",\"result\":\"does_not_apply\",\"text\":\"price\"}]",
+               1.0 - 0.02016 / left, 0.11664 / left);
+    assert_answer(&desk, &result, want.at);
+    result = decide_one(&desk, "{\"dear\":true}", scores);
+    size_t values[2];
+    spec_values_of(desk.spec, result.best, values);
+    assert_int_equal(values[0], 1);
+    assert_int_equal(values[1], 1 | 2 | 4);
+    close_desk(&desk);
+}
+
+static bool is_allowed(bool dear, size_t decision, size_t set)
+{
+    return __builtin_popcountl(set) <= 3 && (decision == 1) == (set != 0) && (!dear || set & 1);
+}
+
+static void answers_with_sets_equal_those_of_brute_force(void **state)
+{
+    struct desk desk;
+    uint32_t seed = 20261124;
+    (void)state;
+
+    open_text(&desk, set_text);
+    for (int i = 0; i < 300; i++) {
+        bool dear = i % 3 == 0;
+        float scores[6];
+        double p[6], left = 0.0, best = -1.0, share[2] = { 0 }, best_joint = 0.0;
+        size_t want = 0;
+
+        for (size_t k = 0; k < 6; k++) {
+            seed = seed * 1664525u + 1013904223u;
+            scores[k] = (float)(seed >> 8) / (float)(1 << 21) - 4.0f;
+            p[k] = 1.0 / (1.0 + exp(-(double)scores[k] / 1.5));
+        }
+        p[0] = exp((double)scores[0]) / (exp((double)scores[0]) + exp((double)scores[1]));
+        p[1] = 1.0 - p[0];
+        desk.calibration[1].temperature = 1.5;
+        for (size_t joint = 0; joint < 32; joint++) {
+            double probability = p[joint / 16];
+
+            for (size_t k = 0; k < 4; k++)
+                probability *= joint % 16 >> k & 1 ? p[2 + k] : 1.0 - p[2 + k];
+            if (!is_allowed(dear, joint / 16, joint % 16))
+                continue;
+            left += probability;
+            share[joint / 16] += probability;
+            if (probability > best) {
+                best = best_joint = probability;
+                want = joint;
+            }
+        }
+        struct decide_result result =
+            decide_one(&desk, dear ? "{\"dear\":true}" : "{\"dear\":false}", scores);
+        assert_int_equal(result.verdict, DECIDE_ANSWERED);
+        assert_int_equal(result.best, want);
+        assert_true(fabs(result.confidence[0] - share[want / 16] / left) < 2e-6);
+        assert_true(fabs(result.confidence[1] - best_joint / left) < 2e-6);
+    }
+    close_desk(&desk);
+}
+
+static void a_large_space_is_searched_from_the_top(void **state)
+{
+    static const char large_text[] =
+        "slm: check\n"
+        "input: {type: object, properties: {dear: {type: boolean}}, required: [dear]}\n"
+        "output:\n"
+        "  type: object\n"
+        "  properties:\n"
+        "    urgent: {type: boolean}\n"
+        "    s: {type: array, uniqueItems: true, items: {enum: [a, b, c, d, e, f, g, h, i, j, k, "
+        "l, "
+        "m, n, o]}}\n"
+        "rules:\n"
+        "  - {name: R1, must: count(s) != 1 or urgent, text: one}\n"
+        "  - {name: R2, must: count(s) < 15, text: not all}\n"
+        "data: [{path: rows.jsonl}]\n";
+    float scores[17];
+    size_t values[2];
+    struct desk desk;
+    (void)state;
+
+    open_text(&desk, large_text);
+    assert_int_equal(desk.spec->n_joint, 65536);
+    for (size_t k = 0; k < 17; k++)
+        scores[k] = k < 2 ? (float)log(0.5) : k == 16 ? 3.0f : -3.0f;
+    struct decide_result result = decide_one(&desk, "{\"dear\":true}", scores);
+    spec_values_of(desk.spec, result.best, values);
+    assert_int_equal(values[0], 1);
+    assert_int_equal(values[1], 1 << 14);
+    for (size_t k = 2; k < 17; k++)
+        scores[k] = 3.0f + (float)k / 100.0f;
+    result = decide_one(&desk, "{\"dear\":true}", scores);
+    spec_values_of(desk.spec, result.best, values);
+    assert_int_equal(values[1], (1 << 15) - 2);
+    close_desk(&desk);
+}
+
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
 {
     struct desk desk;
@@ -382,6 +515,9 @@ int main(void)
         cmocka_unit_test(temperature_changes_confidence_and_not_the_answer),
         cmocka_unit_test(an_invalid_row_is_refused_with_all_its_errors_and_the_others_are_answered),
         cmocka_unit_test(answers_never_break_a_rule_and_equal_those_of_brute_force),
+        cmocka_unit_test(a_set_is_answered_as_the_best_set_that_the_rules_allow),
+        cmocka_unit_test(answers_with_sets_equal_those_of_brute_force),
+        cmocka_unit_test(a_large_space_is_searched_from_the_top),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
     };
     return cmocka_run_group_tests_name("decide/decide", tests, NULL, NULL);

@@ -33,8 +33,8 @@ static void what_is_written_reads_back_equal(void **state)
     static const float bias[5] = { 1, 2, 3, 4, 5 };
     struct str issue[] = { STR("billing"), STR("de\"livery"), STR("\xc3\xa9") };
     struct str priority[] = { STR("low"), STR("high") };
-    struct adapter_field fields[] = { { STR("issue"), 3, issue, 0 },
-                                      { STR("priority"), 2, priority, 0 } };
+    struct adapter_field fields[] = { { STR("issue"), true, 3, issue, 0 },
+                                      { STR("priority"), false, 2, priority, 0 } };
     struct adapter adapter = { .kind = ADAPTER_FINETUNED,
                                .base = { DIGEST },
                                .lora_alpha = 32.5f,
@@ -63,6 +63,7 @@ static void what_is_written_reads_back_equal(void **state)
     for (size_t f = 0; f < 2; f++) {
         assert_true(str_equal(read->fields[f].name, fields[f].name));
         assert_int_equal(read->fields[f].n_labels, fields[f].n_labels);
+        assert_int_equal(read->fields[f].is_set, fields[f].is_set);
         for (size_t l = 0; l < fields[f].n_labels; l++)
             assert_true(str_equal(read->fields[f].labels[l], fields[f].labels[l]));
     }
@@ -106,6 +107,14 @@ static void broken_metadata_is_refused_with_a_reason(void **state)
           "1\",\"kind\":\"linear\",\"fields\":\"[{\\\"name\\\":\\\"a\\\","
           "\\\"labels\\\":[\\\"x\\\",2]}]\"",
           RC_CORRUPT, "label 1 of 'a' is not a string" },
+        { "\"format\":\"shoal-adapter/"
+          "1\",\"kind\":\"linear\",\"fields\":\"[{\\\"name\\\":\\\"a\\\","
+          "\\\"labels\\\":[\\\"x\\\",\\\"y\\\"],\\\"set\\\":1}]\"",
+          RC_CORRUPT, "'a' is no set of at most 16 labels" },
+        { "\"format\":\"shoal-adapter/"
+          "1\",\"kind\":\"linear\",\"fields\":\"[{\\\"name\\\":\\\"a\\\","
+          "\\\"labels\\\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17],\\\"set\\\":true}]\"",
+          RC_CORRUPT, "'a' is no set of at most 16 labels" },
     };
     (void)state;
 

@@ -55,8 +55,9 @@ static void golden_rows(const struct json *golden, struct rows *rows)
     }
 }
 
-static enum rc fit(const struct rows *rows, size_t n_classes, const struct linear_fit *options,
-                   struct arena *arena, struct fitted *fitted, struct err *err)
+static enum rc fit_head(const struct rows *rows, size_t n_classes, bool is_set,
+                        const struct linear_fit *options, struct arena *arena,
+                        struct fitted *fitted, struct err *err)
 {
     struct arena scratch;
     struct linear_matrix matrix;
@@ -68,10 +69,17 @@ static enum rc fit(const struct rows *rows, size_t n_classes, const struct linea
         rc = linear_matrix_build(&fitted->vocabulary, rows->texts, rows->n, arena, &matrix, err);
     if (rc == RC_OK)
         rc = linear_head_init(fitted->vocabulary.n_features, n_classes, arena, &fitted->head, err);
+    fitted->head.is_set = is_set;
     if (rc == RC_OK)
         rc = linear_fit(&matrix, rows->labels, options, &fitted->head, err);
     arena_release(&scratch);
     return rc;
+}
+
+static enum rc fit(const struct rows *rows, size_t n_classes, const struct linear_fit *options,
+                   struct arena *arena, struct fitted *fitted, struct err *err)
+{
+    return fit_head(rows, n_classes, false, options, arena, fitted, err);
 }
 
 static void score(const struct fitted *fitted, struct str text, float *log_probs)
@@ -403,8 +411,8 @@ static void broken_models_are_refused_with_a_reason(void **state)
     float idf[] = { 1.0f, 2.0f }, bad_idf[] = { 1.0f, 0.5f };
     float weights[4] = { 0 }, bias[2] = { 0 }, bad_bias[2] = { 0, INFINITY };
     uint32_t hashes[] = { 5, 9 }, bad_hashes[] = { 9, 9 };
-    struct linear_head good = { 2, weights, bias }, bad = { 2, weights, bad_bias };
-    struct linear_head one_class = { 1, weights, bias };
+    struct linear_head good = { 2, false, weights, bias }, bad = { 2, false, weights, bad_bias };
+    struct linear_head one_class = { 1, false, weights, bias };
     struct {
         struct linear_model model;
         size_t n_heads;
@@ -444,7 +452,7 @@ static void weights_beyond_all_numbers_score_nan_and_do_no_harm(void **state)
 {
     float weights[] = { 3e38f, -3e38f }, bias[] = { 3e38f, 0.0f }, value[] = { 1.0f };
     uint32_t index[] = { 0 };
-    struct linear_head head = { 2, weights, bias };
+    struct linear_head head = { 2, false, weights, bias };
     struct linear_features features = { 1, index, value };
     float log_probs[2];
     (void)state;
@@ -478,9 +486,54 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     arena_release(&golden_arena);
 }
 
+/* Softmax of two classes has the odds of their difference, and twice the penalty: |w/2|^2 +
+ * |w/2|^2.
+ */
+static void a_set_is_a_binary_regression_per_label(void **state)
+{
+    enum { LABELS = 3 };
+    static struct rows rows, binary;
+    struct linear_fit options = { .c = 2.0, .gain_min = 1e-9, .iterations_max = 500 };
+    struct linear_fit half = { .c = 1.0, .gain_min = 1e-9, .iterations_max = 500 };
+    struct fitted set, one;
+    struct arena arena;
+    struct err err = { 0 };
+    (void)state;
+
+    arena_init(&arena, 256 << 20);
+    golden_rows(read_golden(&arena), &rows);
+    for (size_t r = 0; r < rows.n; r++) /* two labels follow the class, one the text's length */
+        rows.labels[r] = r == 3 ? LINEAR_NO_LABEL
+                                : (uint32_t)(rows.labels[r] == 0) | (rows.labels[r] != 1) << 1 |
+                                      (uint32_t)(rows.texts[r].len % 2) << 2;
+    assert_int_equal(fit_head(&rows, LABELS, true, &options, &arena, &set, &err), RC_OK);
+    for (size_t k = 0; k < LABELS; k++) {
+        double spread = 0.0;
+
+        binary = rows;
+        for (size_t r = 0; r < rows.n; r++)
+            if (rows.labels[r] != LINEAR_NO_LABEL)
+                binary.labels[r] = rows.labels[r] >> k & 1;
+        assert_int_equal(fit(&binary, 2, &half, &arena, &one, &err), RC_OK);
+        for (size_t r = 0; r < rows.n; r++) {
+            float odds[LABELS], log_probs[2];
+
+            score(&set, rows.texts[r], odds);
+            score(&one, rows.texts[r], log_probs);
+            if (fabs((double)odds[k] - (double)(log_probs[1] - log_probs[0])) > 0.01)
+                fail_msg("row %zu, label %zu: %g, not %g", r, k, (double)odds[k],
+                         (double)(log_probs[1] - log_probs[0]));
+            spread = fmax(spread, fabs((double)odds[k]));
+        }
+        assert_true(spread > 0.5); /* so that the bound says something */
+    }
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_set_is_a_binary_regression_per_label),
         cmocka_unit_test(features_have_the_values_of_scikit_learn),
         cmocka_unit_test(the_fit_ends_where_scikit_learn_ends),
         cmocka_unit_test(tickets_are_told_apart_as_well_as_by_scikit_learn),

@@ -32,8 +32,8 @@ static const struct str texts[N_TEXTS] = {
 
 static struct str issues[] = { TEXT("billing"), TEXT("delivery"), TEXT("other") };
 static struct str priorities[] = { TEXT("low"), TEXT("high") };
-static struct adapter_field fields[] = { { TEXT("issue"), 3, issues, 0 },
-                                         { TEXT("priority"), 2, priorities, 3 } };
+static struct adapter_field fields[] = { { TEXT("issue"), false, 3, issues, 0 },
+                                         { TEXT("priority"), false, 2, priorities, 3 } };
 
 /* A tiny base, and what adapters of every kind are made of. */
 struct fixture {
@@ -288,6 +288,53 @@ static void a_blend_is_the_mean_of_its_parts_probabilities(void **state)
     run(&f, p[2], NULL, frozen);
     for (size_t i = 0; i < N_TEXTS * N_LABELS; i++)
         check_near(log((exp(linear[i]) + exp(frozen[i])) / 2), both[i], i);
+    for (size_t i = 0; i < ARRAY_LEN(p); i++)
+        predictor_close(p[i]);
+    arena_release(&f.arena);
+}
+
+static double odds_to_probability(double odds)
+{
+    return 1.0 / (1.0 + exp(-odds));
+}
+
+static void the_labels_of_a_set_have_log_odds_of_their_own(void **state)
+{
+    struct fixture f;
+    float both[N_TEXTS * N_LABELS], linear[N_TEXTS * N_LABELS], frozen[N_TEXTS * N_LABELS];
+    float label[N_TEXTS * N_LABELS];
+    (void)state;
+
+    open_fixture(&f);
+    struct predictor *one = open_predictor(&f, make_adapter(&f, ADAPTER_FROZEN, HEADS), cpu_best());
+    run(&f, one, NULL, label);
+    predictor_close(one);
+    fields[0].is_set = true;
+    struct predictor *p[] = {
+        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR), cpu_best()),
+        open_predictor(&f, make_adapter(&f, ADAPTER_LINEAR, LINEAR), cpu_best()),
+        open_predictor(&f, make_adapter(&f, ADAPTER_FROZEN, HEADS), cpu_best()),
+    };
+    fields[0].is_set = false;
+    run(&f, p[0], NULL, both);
+    run(&f, p[1], NULL, linear);
+    run(&f, p[2], NULL, frozen);
+    for (size_t t = 0; t < N_TEXTS; t++) {
+        size_t at = t * N_LABELS;
+        double sum = 0.0;
+
+        for (size_t l = 0; l < 3; l++) {
+            double want =
+                (odds_to_probability(linear[at + l]) + odds_to_probability(frozen[at + l])) / 2;
+
+            assert_true(fabs(odds_to_probability(both[at + l]) - want) < 1e-6);
+            sum += exp(frozen[at + l]);
+        }
+        for (size_t l = 0; l < 3; l++) /* softmax of the odds: the head is the same */
+            check_near(frozen[at + l] - log(sum), label[at + l], at + l);
+        for (size_t l = 3; l < N_LABELS; l++)
+            assert_true(frozen[at + l] == label[at + l]);
+    }
     for (size_t i = 0; i < ARRAY_LEN(p); i++)
         predictor_close(p[i]);
     arena_release(&f.arena);
@@ -552,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_finetuned_adapter_stands_in_for_the_bases_tensors),
         cmocka_unit_test(lora_tensors_are_merged_into_the_bases_weights),
         cmocka_unit_test(a_blend_is_the_mean_of_its_parts_probabilities),
+        cmocka_unit_test(the_labels_of_a_set_have_log_odds_of_their_own),
         cmocka_unit_test(a_linear_adapter_needs_no_base),
         cmocka_unit_test(scores_are_the_same_bytes_in_any_batch_thread_and_cpu),
         cmocka_unit_test(more_texts_than_one_chunk_are_all_scored),

@@ -76,7 +76,7 @@ static inline struct digest fixture_adapter(struct service_fixture *f, struct ar
         "just a question",
     };
     static struct str labels[] = { { "low", 3 }, { "high", 4 } };
-    static struct adapter_field field = { { "priority", 8 }, 2, labels, 0 };
+    static struct adapter_field field = { { "priority", 8 }, false, 2, labels, 0 };
     struct linear_fit options = { .c = 10.0 };
     struct linear_matrix matrix;
     struct linear_head head;

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "engine/safetensors/safetensors.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ enum {
     LINEAR_TEXT_BYTES_MAX = 1 << 16,
     LINEAR_FEATURES_MAX = 1 << 18, /* kept from the training rows; the rarest go first */
     LINEAR_CLASSES_MAX = 4096,
+    LINEAR_MEMBERS_MAX = 31,
     LINEAR_HEADS_MAX = 64,
 };
 
@@ -46,9 +48,10 @@ struct linear_features {
     const float *value;    /* (n,) > 0; each block of length 1 */
 };
 
-/* The logistic regression of one closed output field. */
+/* The logistic regression of one closed output field: multinomial, or of a set one a label. */
 struct linear_head {
-    size_t n_classes; /* K, in [2, LINEAR_CLASSES_MAX] */
+    size_t n_classes; /* K, in [2, LINEAR_CLASSES_MAX], of a set at most LINEAR_MEMBERS_MAX */
+    bool is_set;      /* no part of the file: whoever loads says so */
     float *weights;   /* (F, K) */
     float *bias;      /* (K,) */
 };
@@ -84,12 +87,13 @@ MUST_CHECK enum rc linear_featurize(const struct linear_vocabulary *vocabulary, 
                                     struct err *err);
 
 /**
- * ln p(class | text) = z - ln(sum exp z) with z = features * weights + bias.
+ * ln p(class | text) = z - ln(sum exp z) with z = features * weights + bias; of a set z itself, the
+ * log odds ln(p / (1 - p)) that the label is in it.
  *
- * @param log_probs  out, (K,); all NaN when a z is not finite: the weights are no model
+ * @param scores  out, (K,); all NaN when a z is not finite: the weights are no model
  */
 void linear_scores(const struct linear_head *head, const struct linear_features *features,
-                   float *log_probs);
+                   float *scores);
 
 /*
  * In an adapter file a model is the tensors

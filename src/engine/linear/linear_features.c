@@ -173,17 +173,20 @@ enum rc linear_featurize(const struct linear_vocabulary *vocabulary, struct str 
 }
 
 void linear_scores(const struct linear_head *head, const struct linear_features *features,
-                   float *log_probs)
+                   float *scores)
 {
     size_t n_classes = head->n_classes;
 
-    memcpy(log_probs, head->bias, n_classes * sizeof(*log_probs));
+    memcpy(scores, head->bias, n_classes * sizeof(*scores));
     for (size_t i = 0; i < features->n; i++) {
         const float *row = head->weights + features->index[i] * n_classes;
         float value = features->value[i];
 
         for (size_t k = 0; k < n_classes; k++)
-            log_probs[k] += value * row[k];
+            scores[k] += value * row[k];
     }
-    linear_log_softmax(log_probs, n_classes, log_probs);
+    if (head->is_set)
+        linear_check_odds(scores, n_classes);
+    else
+        linear_log_softmax(scores, n_classes, scores);
 }

@@ -20,6 +20,7 @@ struct fit {
     const uint32_t *labels;
     struct pool *pool;
     size_t n_classes, width; /* K, and K padded */
+    bool is_set;
     size_t n_labelled;
     size_t n;        /* values of a vector: (F + 1) * width */
     double penalty;  /* 1 / (C N) */
@@ -39,7 +40,7 @@ enum rc linear_head_init(size_t n_features, size_t n_classes, struct arena *aren
 
     if (!weights || !bias)
         return arena_fail(arena, err, "weights of the linear model");
-    *ret_head = (struct linear_head){ n_classes, weights, bias };
+    *ret_head = (struct linear_head){ .n_classes = n_classes, .weights = weights, .bias = bias };
     return RC_OK;
 }
 
@@ -131,6 +132,36 @@ static void add_row(float *y, float a, const float *x, size_t width)
             y[k + lane] += a * x[k + lane];
 }
 
+/* Logits become p - y, times share; the loss -ln p(label). */
+static double score_label(float *z, size_t n_classes, uint32_t label, float share)
+{
+    linear_log_softmax(z, n_classes, z);
+
+    double loss = -(double)z[label];
+
+    for (size_t k = 0; k < n_classes; k++)
+        z[k] = (float)exact_exp((double)z[k]) * share;
+    z[label] -= share;
+    return loss;
+}
+
+/* The same of a set: each label on its own, in or out. */
+static double score_set(float *z, size_t n_classes, uint32_t set, float share)
+{
+    double loss = 0.0;
+
+    for (size_t k = 0; k < n_classes; k++) {
+        bool is_in = set >> k & 1;
+        double against = is_in ? -(double)z[k] : (double)z[k]; /* log odds of being wrong */
+        double odds = exact_exp(-fabs(against));
+
+        loss += (against > 0.0 ? against : 0.0) + exact_ln(1.0 + odds);
+        double wrong = (against > 0.0 ? 1.0 : odds) / (1.0 + odds);
+        z[k] = (float)(is_in ? -wrong : wrong) * share;
+    }
+    return loss;
+}
+
 /* Loss and error of one row. */
 static void score_row(const struct fit *fit, size_t r)
 {
@@ -147,11 +178,8 @@ static void score_row(const struct fit *fit, size_t r)
     memcpy(z, fit->w + x->n_features * fit->width, fit->width * sizeof(*z));
     for (size_t i = x->row_starts[r]; i < x->row_starts[r + 1]; i++)
         add_row(z, x->value[i], fit->w + x->index[i] * fit->width, fit->width);
-    linear_log_softmax(z, fit->n_classes, z);
-    fit->losses[r] = -(double)z[label];
-    for (size_t k = 0; k < fit->n_classes; k++)
-        z[k] = (float)exact_exp((double)z[k]) * share;
-    z[label] -= share;
+    fit->losses[r] = fit->is_set ? score_set(z, fit->n_classes, label, share)
+                                 : score_label(z, fit->n_classes, label, share);
 }
 
 static void score_piece(void *context, size_t piece, size_t worker)
@@ -425,13 +453,16 @@ enum rc linear_fit(const struct linear_matrix *matrix, const uint32_t *labels,
                        .labels = labels,
                        .pool = options->pool,
                        .n_classes = head->n_classes,
+                       .is_set = head->is_set,
                        .width = width,
                        .n = (matrix->n_features + 1) * width };
     size_t n_vectors = 5 + 2 * HISTORY;
     enum rc rc = RC_OK;
 
+    ASSERT(!head->is_set || head->n_classes <= LINEAR_MEMBERS_MAX);
     for (size_t r = 0; r < matrix->n_rows; r++) {
-        ASSERT(labels[r] < head->n_classes || labels[r] == LINEAR_NO_LABEL);
+        ASSERT(labels[r] == LINEAR_NO_LABEL ||
+               (head->is_set ? labels[r] >> head->n_classes == 0 : labels[r] < head->n_classes));
         fit.n_labelled += labels[r] != LINEAR_NO_LABEL;
     }
     if (fit.n_labelled == 0)

@@ -3,8 +3,10 @@
  *
  *     minimise  -1/N sum over i of ln p(y_i | x_i)  +  |W|^2 / (2 C N)      (the bias is free)
  *
- * which is scikit-learn's LogisticRegression(C=C) divided by C N. The result does not depend on the
- * number of threads: rows and features are cut into fixed pieces and sums are taken in order.
+ * which is scikit-learn's LogisticRegression(C=C) divided by C N. The p of a set is the product
+ * over the labels of p_k, or 1 - p_k where label k is not in it: K binary regressions in one pass.
+ * The result does not depend on the number of threads: rows and features are cut into fixed pieces
+ * and sums are taken in order.
  *
  * Source: Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5.
  */
@@ -42,7 +44,7 @@ struct linear_fit {
 /**
  * Fits head, starting from the weights it holds (zeros for a new one).
  *
- * @param labels  (N,) in [0, K), or LINEAR_NO_LABEL: the row has none for this field
+ * @param labels  (N,) in [0, K), of a set a mask of them, or LINEAR_NO_LABEL: the row has none
  * @param head    in and out, allocated
  *
  * @return RC_OK, RC_INVALID (no row has a label), RC_NOMEM
@@ -53,7 +55,7 @@ MUST_CHECK enum rc linear_fit(const struct linear_matrix *matrix, const uint32_t
                               const struct linear_fit *options, struct linear_head *head,
                               struct err *err);
 
-/* A head of zeros: every class is equally likely. RC_LIMIT, RC_NOMEM. */
+/* A head of zeros, of no set: every class is equally likely. RC_LIMIT, RC_NOMEM. */
 MUST_CHECK enum rc linear_head_init(size_t n_features, size_t n_classes, struct arena *arena,
                                     struct linear_head *ret_head, struct err *err);
 

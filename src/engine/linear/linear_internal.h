@@ -12,6 +12,9 @@
 /* ln p = z - ln(sum exp z), in place; z (K,), log_probs (K,). */
 void linear_log_softmax(const float *z, size_t n_classes, float *log_probs);
 
+/* Log odds stay as they are; all become NaN when one is not finite. */
+void linear_check_odds(float *z, size_t n_classes);
+
 enum { LINEAR_BLOCK_BIT = 31 }; /* of a hash: 0 words, 1 characters */
 
 /* The hash of every n-gram of text, ascending, with repeats. RC_LIMIT, RC_NOMEM. */

@@ -38,7 +38,7 @@ enum {
 struct train_row {
     const int32_t *tokens; /* with [CLS] and [SEP]; each < n_words */
     size_t n_tokens;       /* 1 to n_positions */
-    const int32_t *labels; /* (n_fields,): class, or TRAIN_NO_LABEL */
+    const int32_t *labels; /* (n_fields,): class, of a set a mask of them, or TRAIN_NO_LABEL */
 };
 
 struct train_rows {
@@ -49,7 +49,8 @@ struct train_rows {
 /* What to learn; all borrowed. */
 struct train_job {
     const struct bert *start; /* the base, or production's weights */
-    const size_t *n_classes;  /* (n_fields,): each at least 2 */
+    const size_t *n_classes;  /* (n_fields,): each at least 2, of a set at most TRAIN_MEMBERS_MAX */
+    const bool *is_set;       /* (n_fields,): a row has a set of the classes; NULL: of none */
     size_t n_fields;          /* 1 to TRAIN_FIELDS_MAX */
     struct train_rows train;  /* at least one row */
     struct train_rows
@@ -62,7 +63,8 @@ enum train_method { TRAIN_FROZEN, TRAIN_FULL, TRAIN_LORA };
 
 enum train_head_start {
     TRAIN_HEAD_REGRESSION, /* logistic regression; its strength chosen on the validation rows */
-    TRAIN_HEAD_CENTROIDS,  /* each class's mean direction: for about ten rows per class and less */
+    TRAIN_HEAD_CENTROIDS,  /* each class's mean direction: for about ten rows per class and less; of
+                              a set the regression all the same */
 };
 
 struct train_options {

@@ -57,11 +57,13 @@ static double score_of(const struct trainer *t, const struct labelled *valid, co
 /* The regression whose strength scores best on the validation rows; each starts from the one
  * before. */
 static enum rc regress(struct trainer *t, const struct labelled *train,
-                       const struct labelled *valid, size_t n_classes, float *best,
+                       const struct labelled *valid, size_t n_classes, bool is_set, float *best,
                        struct arena *arena, struct err *err)
 {
     size_t width = t->net.layout->config.width, n = n_classes * (width + 1);
-    struct train_heads alone = { .n_fields = 1, .n_classes = n_classes, .first = { 0, n_classes } };
+    struct train_heads alone = {
+        .n_fields = 1, .n_classes = n_classes, .first = { 0, n_classes }, .is_set = { is_set }
+    };
     float *solution = arena_array(arena, float, n),
           *logits = arena_array(arena, float, valid->n *n_classes);
     double best_score = -1.0;
@@ -75,7 +77,7 @@ static enum rc regress(struct trainer *t, const struct labelled *train,
     for (size_t i = 0; i < (valid->n ? ARRAY_LEN(strengths) : 1); i++) {
         const struct train_logistic problem = { train->n,        width,         n_classes,
                                                 train->features, train->labels, strengths[i],
-                                                t->net.gemm,     t->net.ops };
+                                                is_set,          t->net.gemm,   t->net.ops };
         struct arena scratch;
 
         arena_init(&scratch, arena->limit);
@@ -124,11 +126,13 @@ static enum rc start_field(struct trainer *t, size_t field, const float *train_f
     enum rc rc = labelled_init(t, &t->job->train, train_features, field, arena, &train, err);
     if (!rc)
         rc = labelled_init(t, &t->job->valid, valid_features, field, arena, &valid, err);
-    if (!rc && t->options->head_start == TRAIN_HEAD_REGRESSION)
-        rc = regress(t, &train, &valid, n, solution, arena, err);
+    bool is_set = heads->is_set[field];
+    bool regresses = is_set || t->options->head_start == TRAIN_HEAD_REGRESSION;
+    if (!rc && regresses)
+        rc = regress(t, &train, &valid, n, is_set, solution, arena, err);
     if (rc)
         return rc;
-    if (t->options->head_start == TRAIN_HEAD_CENTROIDS)
+    if (!regresses)
         centroids(t, &train, n, solution);
 
     /* The solution is for directions u = f / 16. */

@@ -68,6 +68,26 @@ static double cross_entropy(float *logits, size_t n, int32_t label, float weight
     return loss * (double)weight;
 }
 
+double train_set_cross_entropy(float *logits, size_t n, int32_t set, float weight)
+{
+    double loss = 0.0;
+
+    if (set == TRAIN_NO_LABEL) {
+        memset(logits, 0, n * sizeof(*logits));
+        return 0.0;
+    }
+    ASSERT(set >= 0 && set >> n == 0);
+    for (size_t c = 0; c < n; c++) {
+        bool is_in = set >> c & 1;
+        double against = is_in ? -(double)logits[c] : (double)logits[c]; /* log odds of an error */
+        double odds = exp(-fabs(against)), wrong = (against > 0.0 ? 1.0 : odds) / (1.0 + odds);
+
+        loss += fmax(against, 0.0) + log1p(odds);
+        logits[c] = weight * (float)(is_in ? -wrong : wrong);
+    }
+    return loss * (double)weight;
+}
+
 static double row_loss(const struct train_network *net, float *logits, const int32_t *labels,
                        const float *weights)
 {
@@ -76,7 +96,8 @@ static double row_loss(const struct train_network *net, float *logits, const int
     for (size_t f = 0; f < net->heads.n_fields; f++) {
         size_t from = net->heads.first[f], n = net->heads.first[f + 1] - from;
 
-        loss += cross_entropy(logits + from, n, labels[f], weights[f]);
+        loss += (net->heads.is_set[f] ? train_set_cross_entropy
+                                      : cross_entropy)(logits + from, n, labels[f], weights[f]);
     }
     return loss;
 }

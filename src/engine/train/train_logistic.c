@@ -1,6 +1,7 @@
 #include "engine/train/train_logistic.h"
 
 #include "base/macros.h"
+#include "engine/train/train_network.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,6 +35,30 @@ static size_t row_tasks(const struct train_logistic *p)
     return (p->n_rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
 }
 
+/* The losses of n logits (n, k), summed; they become p minus one-hot. */
+static double label_losses(const struct train_logistic *p, float *z, size_t first, size_t n)
+{
+    double loss = 0.0;
+
+    p->ops->softmax(z, p->n_classes, 1.0f, n, p->n_classes);
+    for (size_t r = 0; r < n; r++, z += p->n_classes) {
+        size_t label = (size_t)p->labels[first + r];
+
+        loss -= log(fmax((double)z[label], 1e-37));
+        z[label] -= 1.0f;
+    }
+    return loss;
+}
+
+static double set_losses(const struct train_logistic *p, float *z, size_t first, size_t n)
+{
+    double loss = 0.0;
+
+    for (size_t r = 0; r < n; r++, z += p->n_classes)
+        loss += train_set_cross_entropy(z, p->n_classes, p->labels[first + r], 1.0f);
+    return loss;
+}
+
 static void forward_task(void *context, size_t task, size_t worker)
 {
     const struct fit *fit = context;
@@ -47,14 +72,7 @@ static void forward_task(void *context, size_t task, size_t worker)
                                  gemm_plain(p->features + first * p->width, p->width),
                                  gemm_transposed(fit->at, p->width), z, k, false });
     p->ops->add_bias(z, k, fit->at + k * p->width, n, k);
-    p->ops->softmax(z, k, 1.0f, n, k);
-    fit->losses[task] = 0.0;
-    for (size_t r = 0; r < n; r++, z += k) {
-        size_t label = (size_t)p->labels[first + r];
-
-        fit->losses[task] -= log(fmax((double)z[label], 1e-37));
-        z[label] -= 1.0f;
-    }
+    fit->losses[task] = p->is_set ? set_losses(p, z, first, n) : label_losses(p, z, first, n);
 }
 
 /* Some classes' rows of dW and db. */

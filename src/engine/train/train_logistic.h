@@ -3,7 +3,8 @@
  *
  *     minimise  mean over rows of -log softmax(W u + b)[label]  +  |W|^2 / (2 c n)
  *
- * as scikit-learn's LogisticRegression(C=c): b is not penalised. Convex; by L-BFGS with ten pairs
+ * as scikit-learn's LogisticRegression(C=c): b is not penalised. Of a set each class has a binary
+ * regression of its own, in or out, and the loss is their sum. Convex; by L-BFGS with ten pairs
  * and backtracking, until no component of the gradient exceeds 1e-5 or 500 rounds.
  *
  * Source: Nocedal & Wright 2006, Numerical Optimization, algorithms 7.4 and 3.1.
@@ -20,8 +21,9 @@
 struct train_logistic {
     size_t n_rows, width, n_classes;
     const float *features; /* (n, width) */
-    const int32_t *labels; /* (n,), each < n_classes */
+    const int32_t *labels; /* (n,), each < n_classes; of a set a mask of them */
     float c;               /* > 0: the smaller, the stronger the penalty */
+    bool is_set;
     const struct gemm_kernel *gemm;
     const struct train_ops *ops;
 };

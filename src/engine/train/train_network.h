@@ -6,7 +6,8 @@
  *   x'   = LN(mid + Wd gelu(Wu mid))
  *   f    = 16 mean(x) / |mean(x)|                           per row
  *   z    = Wh f + bh                                        per field: its own part of z
- *   loss = sum over fields of the mean, over the batch's rows with a label, of cross-entropy
+ *   loss = sum over fields of the mean, over the batch's rows with a label, of cross-entropy; of a
+ *          set the sum over its labels of the binary cross-entropy, in or out
  *
  * Rows of different lengths lie one behind the other; there is no padding, and attention stays
  * within a row. One step is three passes over the pool, each with few and large tasks, because a
@@ -46,6 +47,7 @@ enum {
     TRAIN_NO_LABEL = -1,
     TRAIN_FIELDS_MAX = 64,
     TRAIN_CLASSES_MAX = 4096, /* of all fields together */
+    TRAIN_MEMBERS_MAX = 31,   /* of a set: a row's label is a mask of them */
     TRAIN_RANGES_MAX = POOL_WORKERS_MAX,
 };
 
@@ -55,6 +57,7 @@ enum {
 struct train_heads {
     size_t n_fields, n_classes;         /* K */
     size_t first[TRAIN_FIELDS_MAX + 1]; /* class c of field f is row first[f] + c */
+    bool is_set[TRAIN_FIELDS_MAX];      /* bit c of a label says that class c is in the set */
     size_t weight, bias;                /* offsets into the flat values */
 };
 
@@ -138,6 +141,10 @@ void train_heads_forward(const struct train_network *net, struct train_memory *m
                          const struct train_batch *batch, size_t first, size_t end);
 void train_heads_backward(const struct train_network *net, struct train_memory *memory,
                           const struct train_batch *batch, size_t first, size_t end);
+
+/* Binary cross-entropy of each class of a set, in or out, summed over logits (n,), times weight;
+ * the logits become weight * (p - in). 0 and zeros for TRAIN_NO_LABEL. */
+double train_set_cross_entropy(float *logits, size_t n, int32_t set, float weight);
 
 /* A matrix of attention has rows of whole vectors. */
 static inline size_t train_square_stride(size_t n)

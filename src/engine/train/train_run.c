@@ -59,6 +59,11 @@ static enum rc check_options(const struct train_options *o, struct err *err)
     return RC_OK;
 }
 
+static bool is_set(const struct train_job *job, size_t field)
+{
+    return job->is_set && job->is_set[field];
+}
+
 static enum rc check_row(const struct train_job *job, const struct train_row *row, struct err *err)
 {
     const struct bert_config *config = &job->start->layout.config;
@@ -70,11 +75,13 @@ static enum rc check_row(const struct train_job *job, const struct train_row *ro
         if (row->tokens[i] < 0 || (size_t)row->tokens[i] >= config->n_words)
             return err_set(err, RC_INVALID, "token %" PRId32 ", expected below %zu", row->tokens[i],
                            config->n_words);
-    for (size_t f = 0; f < job->n_fields; f++)
-        if (row->labels[f] != TRAIN_NO_LABEL &&
-            (row->labels[f] < 0 || (size_t)row->labels[f] >= job->n_classes[f]))
+    for (size_t f = 0; f < job->n_fields; f++) {
+        size_t n = is_set(job, f) ? (size_t)1 << job->n_classes[f] : job->n_classes[f];
+
+        if (row->labels[f] != TRAIN_NO_LABEL && (row->labels[f] < 0 || (size_t)row->labels[f] >= n))
             return err_set(err, RC_INVALID, "field %zu has class %" PRId32 ", expected below %zu",
-                           f, row->labels[f], job->n_classes[f]);
+                           f, row->labels[f], n);
+    }
     return RC_OK;
 }
 
@@ -114,10 +121,14 @@ static enum rc heads_init(const struct train_job *job, struct train_heads *heads
         return err_set(err, RC_INVALID, "%zu fields, expected 1 to %d", job->n_fields,
                        TRAIN_FIELDS_MAX);
     for (size_t f = 0; f < job->n_fields; f++) {
+        if (is_set(job, f) && job->n_classes[f] > TRAIN_MEMBERS_MAX)
+            return err_set(err, RC_INVALID, "field %zu is a set of %zu classes, at most %d", f,
+                           job->n_classes[f], TRAIN_MEMBERS_MAX);
         if (job->n_classes[f] < 2 || job->n_classes[f] > TRAIN_CLASSES_MAX - heads->n_classes)
             return err_set(err, RC_INVALID,
                            "field %zu has %zu classes, expected at least 2 and %d of all fields", f,
                            job->n_classes[f], TRAIN_CLASSES_MAX);
+        heads->is_set[f] = is_set(job, f);
         heads->n_classes += job->n_classes[f];
         heads->first[f + 1] = heads->n_classes;
     }
@@ -259,6 +270,7 @@ static enum rc fingerprint_of(const struct trainer *t, struct digest *ret_digest
     sha256_init(&h);
     sha256_update(&h, text, (size_t)n);
     sha256_update(&h, t->job->n_classes, t->job->n_fields * sizeof(*t->job->n_classes));
+    sha256_update(&h, t->net.heads.is_set, sizeof(t->net.heads.is_set));
     sha256_update(&h, t->values, t->n_values * sizeof(*t->values));
     if (t->job->start_head)
         sha256_update(&h, t->job->start_head,

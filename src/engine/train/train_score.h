@@ -2,7 +2,7 @@
  * train_score.h - the metric that training stops on: macro-F1, the mean over fields.
  *
  * A field's macro-F1 is the mean of F1 over the classes that occur among its labels or answers, as
- * in scikit-learn's f1_score(average="macro"). A field without labels does not count.
+ * in scikit-learn's f1_score(average="macro"), of sets too. A field without labels does not count.
  */
 #ifndef ENGINE_TRAIN_SCORE_H
 #define ENGINE_TRAIN_SCORE_H
@@ -22,7 +22,7 @@ MUST_CHECK enum rc train_score_init(const struct train_heads *heads, struct aren
 void train_score_reset(struct train_score *score);
 
 /* Adds rows: logits (n, K), labels (n, n_fields). The answer is the greatest logit, the first of
- * equals. */
+ * equals; of a set the classes whose logit is above 0. */
 void train_score_add(struct train_score *score, const float *logits, const int32_t *labels,
                      size_t n_rows);
 

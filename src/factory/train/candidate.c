@@ -41,6 +41,7 @@ enum rc candidate_adapter(const struct candidate_job *job, enum adapter_kind kin
         struct adapter_field *field = &adapter.fields[f];
 
         field->name = spec->fields[f].name;
+        field->is_set = spec->fields[f].is_set;
         field->n_labels = spec->fields[f].n_labels;
         field->labels = arena_array(arena, struct str, field->n_labels);
         if (!field->labels)
@@ -60,6 +61,7 @@ bool candidate_fits(const struct adapter *adapter, const struct spec *spec)
 
     for (size_t f = 0; fits && f < spec->n_fields; f++) {
         fits = str_equal(adapter->fields[f].name, spec->fields[f].name) &&
+               adapter->fields[f].is_set == spec->fields[f].is_set &&
                adapter->fields[f].n_labels == spec->fields[f].n_labels;
         for (size_t k = 0; fits && k < spec->fields[f].n_labels; k++)
             fits = str_equal(adapter->fields[f].labels[k], spec->fields[f].labels[k].text);

@@ -123,6 +123,7 @@ static enum rc train(const struct candidate_job *job, enum train_method method, 
                      struct buf *out, struct err *err)
 {
     size_t n_classes[SPEC_FIELDS_MAX], n_labels = 0;
+    bool is_set[SPEC_FIELDS_MAX];
     struct train_options options = options_of(&job->spec->training, method);
     struct train_host host = { .pool = job->pool,
                                .clock = job->clock,
@@ -130,12 +131,15 @@ static enum rc train(const struct candidate_job *job, enum train_method method, 
                                .progress_context = (void *)(uintptr_t)job };
     struct train_job task = { .start = &job->base->bert,
                               .n_classes = n_classes,
+                              .is_set = is_set,
                               .n_fields = job->spec->n_fields };
     struct train_result result;
     struct train_start start;
 
-    for (size_t f = 0; f < job->spec->n_fields; f++)
+    for (size_t f = 0; f < job->spec->n_fields; f++) {
         n_labels += n_classes[f] = job->spec->fields[f].n_labels;
+        is_set[f] = job->spec->fields[f].is_set;
+    }
     if (method != TRAIN_FROZEN)
         host.checkpoint_path = job->checkpoint_path;
     enum rc rc = start_from_production(job, n_labels, &options, arena, &start, &task, err);

@@ -17,31 +17,55 @@ struct tuning {
     struct linear_features *valid; /* (n_valid,) */
 };
 
-/* Macro-F1 of a head on the validation rows, and the mean log loss that decides between equals. */
+/* -ln p of the truth. */
+static double loss_of(const struct linear_head *head, const float *scores, uint32_t truth)
+{
+    double loss = 0.0;
+
+    if (!head->is_set)
+        return -(double)scores[truth];
+    for (size_t k = 0; k < head->n_classes; k++)
+        loss += log1p(exp((truth >> k & 1 ? -1.0 : 1.0) * (double)scores[k]));
+    return loss;
+}
+
+/* The likeliest label, the first of equals; of a set the labels that are likelier in than out. */
+static uint32_t best_of(const struct linear_head *head, const float *scores)
+{
+    uint32_t best = 0;
+
+    for (uint32_t k = 0; k < head->n_classes; k++) {
+        if (head->is_set)
+            best |= (uint32_t)(scores[k] > 0.0f) << k;
+        else if (scores[k] > scores[best])
+            best = k;
+    }
+    return best;
+}
+
+/* Macro-F1 of a head on the validation rows, and the log loss that decides between equals. */
 static enum rc score_head(struct tuning *t, const struct linear_head *head, size_t field,
                           double *ret_f1, double *ret_loss, struct err *err)
 {
     const struct candidate_rows *valid = &t->job->valid;
-    struct evaluate_tally confusion;
+    struct evaluate_tally tally;
     struct arena scratch;
     double loss = 0.0;
 
     arena_init(&scratch, 512 << 20);
-    float *log_probs = arena_array(&scratch, float, head->n_classes);
-    enum rc rc = log_probs ? evaluate_tally_init(head->n_classes, false, &scratch, &confusion, err)
-                           : arena_fail(&scratch, err, "scores");
+    float *scores = arena_array(&scratch, float, head->n_classes);
+    enum rc rc = scores ? evaluate_tally_init(head->n_classes, head->is_set, &scratch, &tally, err)
+                        : arena_fail(&scratch, err, "scores");
 
     for (size_t i = 0; i < valid->n && rc == RC_OK; i++) {
-        uint32_t truth = valid->labels[field * valid->n + i], best = 0;
+        uint32_t truth = valid->labels[field * valid->n + i];
 
-        linear_scores(head, &t->valid[i], log_probs);
-        for (uint32_t k = 1; k < head->n_classes; k++)
-            best = log_probs[k] > log_probs[best] ? k : best;
-        evaluate_tally_add(&confusion, truth, best);
-        loss -= (double)log_probs[truth];
+        linear_scores(head, &t->valid[i], scores);
+        evaluate_tally_add(&tally, truth, best_of(head, scores));
+        loss += loss_of(head, scores, truth);
     }
     if (rc == RC_OK) {
-        *ret_f1 = evaluate_score(&confusion, EVALUATE_MACRO_F1);
+        *ret_f1 = evaluate_score(&tally, EVALUATE_MACRO_F1);
         *ret_loss = loss;
     }
     arena_release(&scratch);
@@ -60,6 +84,7 @@ static enum rc tune_head(struct tuning *t, size_t field, struct linear_head *bes
 
     if (rc == RC_OK)
         rc = linear_head_init(t->vocabulary.n_features, n_classes, &t->arena, best, err);
+    head.is_set = best->is_set = job->spec->fields[field].is_set;
     for (size_t i = 0; i < ARRAY_LEN(STRENGTHS) && rc == RC_OK; i++) {
         struct linear_fit options = { .c = STRENGTHS[i], .pool = job->pool };
         double f1 = 0.0, loss = 0.0;

@@ -156,6 +156,12 @@ static double ref_loss(const struct bert_reference *ref, const struct train_batc
             int32_t label = batch->labels[r * n_fields + f];
             double sum = 0.0;
 
+            if (label != TRAIN_NO_LABEL && ref->heads->is_set[f]) {
+                for (size_t c = from; c < end; c++)
+                    loss += (double)batch->weights[f] *
+                            (log(1.0 + exp(z[c])) - (label >> (c - from) & 1) * z[c]);
+                continue;
+            }
             for (size_t c = from; c < end; c++)
                 sum += exp(z[c]);
             if (label != TRAIN_NO_LABEL)

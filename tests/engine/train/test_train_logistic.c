@@ -30,7 +30,7 @@ static void draw(float *features, int32_t *labels)
 static void fit(float c, const float *features, const int32_t *labels, float *solution)
 {
     const struct train_logistic problem = {
-        ROWS, WIDTH, CLASSES, features, labels, c, gemm_kernel_best(), train_ops_best()
+        ROWS, WIDTH, CLASSES, features, labels, c, false, gemm_kernel_best(), train_ops_best()
     };
     struct arena arena;
     struct err err;
@@ -88,6 +88,42 @@ static void the_solution_is_that_of_scikit_learn(void **state)
     assert_int_equal(problems, 2);
 }
 
+/* Softmax of two classes has the odds of their difference, and twice the penalty: |w/2|^2 +
+ * |w/2|^2.
+ */
+static void a_set_is_a_binary_regression_per_class(void **state)
+{
+    float features[ROWS * WIDTH], set[UNKNOWNS] = { 0 };
+    int32_t labels[ROWS], sets[ROWS], in[ROWS];
+    struct arena arena;
+    struct err err;
+    (void)state;
+
+    draw(features, labels);
+    for (size_t r = 0; r < ROWS; r++)
+        sets[r] = (int32_t)(1u << labels[r] | (features[r * WIDTH] > 0.2f ? 8u : 0u));
+    arena_init(&arena, 1 << 20);
+    const struct train_logistic problem = {
+        ROWS, WIDTH, CLASSES, features, sets, 2.0f, true, gemm_kernel_best(), train_ops_best()
+    };
+    assert_int_equal(train_logistic_fit(&problem, set, &arena, NULL, &err), RC_OK);
+    for (size_t c = 0; c < CLASSES; c++) {
+        const struct train_logistic binary = {
+            ROWS, WIDTH, 2, features, in, 1.0f, false, gemm_kernel_best(), train_ops_best()
+        };
+        float two[2 * (WIDTH + 1)] = { 0 };
+
+        for (size_t r = 0; r < ROWS; r++)
+            in[r] = sets[r] >> c & 1;
+        assert_int_equal(train_logistic_fit(&binary, two, &arena, NULL, &err), RC_OK);
+        for (size_t j = 0; j < WIDTH; j++)
+            assert_true(fabsf(set[c * WIDTH + j] - (two[WIDTH + j] - two[j])) < 2e-3f);
+        assert_true(fabsf(set[CLASSES * WIDTH + c] - (two[2 * WIDTH + 1] - two[2 * WIDTH])) <
+                    2e-3f);
+    }
+    arena_release(&arena);
+}
+
 static void every_failing_allocation_is_reported(void **state)
 {
     float features[ROWS * WIDTH], solution[UNKNOWNS] = { 0 };
@@ -97,9 +133,15 @@ static void every_failing_allocation_is_reported(void **state)
 
     draw(features, labels);
     FOR_EACH_FAILING_ALLOC (nth) {
-        const struct train_logistic problem = {
-            ROWS, WIDTH, CLASSES, features, labels, 1.0f, gemm_kernel_best(), train_ops_best()
-        };
+        const struct train_logistic problem = { ROWS,
+                                                WIDTH,
+                                                CLASSES,
+                                                features,
+                                                labels,
+                                                1.0f,
+                                                false,
+                                                gemm_kernel_best(),
+                                                train_ops_best() };
         struct arena arena;
         struct err err = { 0 };
 
@@ -115,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_solution_is_that_of_scikit_learn),
+        cmocka_unit_test(a_set_is_a_binary_regression_per_class),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

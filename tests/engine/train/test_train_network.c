@@ -87,13 +87,13 @@ static const char *tensor_at(const struct tiny_network *tiny, size_t i)
 }
 
 /* Every 29th value: at least one of each tensor. */
-static void every_gradient_is_the_slope_of_the_reference(void **state)
+static void check_gradients(bool is_set)
 {
     const double step = 1e-5;
     struct tiny_network tiny;
-    (void)state;
 
     tiny_network_init(&tiny);
+    tiny.net.heads.is_set[0] = is_set; /* its labels 0, 1, 2 are then {}, {0}, {1} */
     struct train_memory memory = memory_of(&tiny, 2, true);
     double *values = doubles_of(&tiny);
     struct bert_reference ref = { &tiny.layout, &tiny.net.heads, values };
@@ -114,6 +114,18 @@ static void every_gradient_is_the_slope_of_the_reference(void **state)
     }
     mem_free(values);
     arena_release(&tiny.arena);
+}
+
+static void every_gradient_is_the_slope_of_the_reference(void **state)
+{
+    (void)state;
+    check_gradients(false);
+}
+
+static void with_a_set_every_gradient_is_the_slope_of_the_reference(void **state)
+{
+    (void)state;
+    check_gradients(true);
 }
 
 /* Along its own gradient g the loss rises by |g| per unit. */
@@ -238,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_row_has_the_loss_and_the_logits_of_the_reference),
         cmocka_unit_test(every_gradient_is_the_slope_of_the_reference),
+        cmocka_unit_test(with_a_set_every_gradient_is_the_slope_of_the_reference),
         cmocka_unit_test(with_dropout_the_loss_rises_along_its_gradient_by_its_length),
         cmocka_unit_test(the_pool_and_its_size_do_not_change_a_bit),
         cmocka_unit_test(gradients_of_two_packs_add_up),

@@ -295,6 +295,33 @@ static void patience_stops_a_run_that_gets_no_better(void **state)
     tiny_job_release(&j);
 }
 
+static void a_set_is_learnt_by_a_frozen_base_and_by_a_trained_one(void **state)
+{
+    static const bool is_set[TINY_FIELDS] = { true, false };
+    static const enum train_method methods[] = { TRAIN_FROZEN, TRAIN_FULL, TRAIN_LORA };
+    (void)state;
+
+    for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+        struct tiny_job j;
+        struct arena arena;
+
+        tiny_job_init(&j, methods[m]);
+        j.job.is_set = is_set;
+        j.job.valid = j.job.train;
+        for (size_t r = 0; r < ROWS; r++) /* of the first word: is it odd, is it low, both, none */
+            j.labels[r * TINY_FIELDS] =
+                j.tokens[r * 8] % 2 | (j.tokens[r * 8] < 12) << 1 | (r == 0) << 2;
+        j.options.epochs = 40;
+        j.options.patience = 0;
+        j.options.dropout = 0.0f;
+        double score = run(&j, &arena).score;
+        if (!(score > (methods[m] == TRAIN_FROZEN ? 0.5 : 0.9)))
+            fail_msg("method %d: macro-F1 %.3f", (int)methods[m], score);
+        arena_release(&arena);
+        tiny_job_release(&j);
+    }
+}
+
 static void words_that_no_row_has_keep_their_weights(void **state)
 {
     struct tiny_job j;
@@ -365,6 +392,10 @@ static void wrong_jobs_are_refused_with_their_place(void **state)
     j.tokens[2 * 8 + 1] = 1;
     j.labels[(ROWS + 1) * TINY_FIELDS + 1] = 2;
     REFUSED("validation row 1: field 1 has class 2, expected below 2");
+    j.job.is_set = (const bool[]){ true, true };
+    j.labels[(ROWS + 1) * TINY_FIELDS + 1] = 4;
+    REFUSED("validation row 1: field 1 has class 4, expected below 4");
+    j.job.is_set = NULL;
     j.labels[(ROWS + 1) * TINY_FIELDS + 1] = 0;
     j.rows[4].n_tokens = 9;
     REFUSED("training row 4: 9 tokens, expected 1 to 8");
@@ -419,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_another_job_is_refused),
         cmocka_unit_test(a_budget_of_tokens_ends_the_schedule_where_it_ends),
         cmocka_unit_test(patience_stops_a_run_that_gets_no_better),
+        cmocka_unit_test(a_set_is_learnt_by_a_frozen_base_and_by_a_trained_one),
         cmocka_unit_test(words_that_no_row_has_keep_their_weights),
         cmocka_unit_test(a_run_goes_on_from_what_another_gave),
         cmocka_unit_test(wrong_jobs_are_refused_with_their_place),

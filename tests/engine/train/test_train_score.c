@@ -41,6 +41,26 @@ static void macro_f1_is_the_mean_over_the_classes_that_occur(void **state)
     arena_release(&arena);
 }
 
+/* By hand. Sets {0,1}, {} and {1}, answers {0}, {2} and {1}: F1 of 0 is 1, of 1 is 2/3, of 2 is 0;
+ * 3 does not occur. */
+static void the_classes_of_a_set_are_counted_each(void **state)
+{
+    static const struct train_heads set = {
+        .n_fields = 1, .n_classes = 4, .first = { 0, 4 }, .is_set = { true }
+    };
+    static const float logits[3 * 4] = { 1, 0, -1, -2, -1, -1, 0.5f, 0, -3, 2, 0, 0 };
+    struct train_score score;
+    struct arena arena;
+    struct err err;
+    (void)state;
+
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(train_score_init(&set, &arena, &score, &err), RC_OK);
+    train_score_add(&score, logits, (int32_t[]){ 3, 0, 2 }, 3);
+    assert_true(fabs(train_score_macro_f1(&score) - (1.0 + 2.0 / 3.0 + 0.0) / 3.0) < 1e-12);
+    arena_release(&arena);
+}
+
 static void every_failing_allocation_is_reported(void **state)
 {
     enum rc rc = RC_OK;
@@ -63,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(macro_f1_is_the_mean_over_the_classes_that_occur),
+        cmocka_unit_test(the_classes_of_a_set_are_counted_each),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,26 @@ enum rc build_data(struct build *b, struct err *err)
     return RC_OK;
 }
 
+/* Row `at` of n: which slices is it in? */
+static enum rc mark_slices(struct build *b, const struct dataset_row *row, const struct json *input,
+                           size_t at, size_t n, bool *in_slice, struct err *err)
+{
+    struct json *tags = NULL;
+
+    if (row->tags.len > 0) {
+        enum rc rc = json_parse(row->tags, JSON_DUPLICATES_REFUSED, &b->arena, &tags, err);
+        if (rc)
+            return rc;
+    }
+    for (size_t s = 0; s < b->spec->n_slices; s++) {
+        enum rc rc = judge_is_in_slice(b->spec, &b->spec->slices[s], input, tags, row->labels,
+                                       b->created_ms, &in_slice[s * n + at], err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
 enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *ret_rows,
                    struct err *err)
 {
@@ -121,7 +141,8 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
 
     rows.rows = arena_array(&b->arena, struct decide_row, n + 1);
     rows.truth = arena_array(&b->arena, uint32_t, spec->n_fields * n + 1);
-    if (!rows.rows || !rows.truth)
+    rows.in_slice = arena_array(&b->arena, bool, spec->n_slices *n + 1);
+    if (!rows.rows || !rows.truth || !rows.in_slice)
         return arena_fail(&b->arena, err, "rows");
     for (size_t i = 0; i < b->dataset->n_rows; i++) {
         const struct dataset_row *row = &b->dataset->rows[i];
@@ -135,7 +156,9 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
         rows.rows[at] = (struct decide_row){ .input = input, .now_ms = b->created_ms };
         for (size_t f = 0; f < spec->n_fields; f++)
             rows.truth[f * n + at] = row->labels[f];
-        at++;
+        rc = mark_slices(b, row, input, at++, n, rows.in_slice, err);
+        if (rc)
+            return rc;
     }
     *ret_rows = rows;
     return RC_OK;

@@ -110,7 +110,7 @@ struct build_judgement {
 MUST_CHECK enum rc build_report(struct build *b, const struct build_judgement *judgement,
                                 struct buf *out, struct err *err);
 
-/* {"macro_f1":x,"macro_f1_low":..,...} of one field, into an object that is begun. */
+/* {"macro_f1":x,"macro_f1_interval":[..],...} of one field, into an object that is begun. */
 MUST_CHECK enum rc build_append_scores(struct json_writer *w, const struct judge_rows *rows,
                                        const struct judged *judged, size_t field,
                                        struct arena *arena, struct err *err);

@@ -5,10 +5,12 @@
  *    "dataset","card","rows":{"train","validation","test"},
  *    "candidates":{"linear":{"adapter","eligible","mean_macro_f1","meets_gates","fields",...}},
  *    "test":{"coverage","rule_violations","fields":{F:{scores,"classes":[],"confusion":[[]],
- *            "reliability":[],"floors":{"majority":{...},...}}}},
- *    "gates":[{"metric","field","met","value","text"}]}
+ *            "reliability":[],"floors":{"majority":{...},...}}},
+ *            "slices":{S:{"rows","fields":{F:{scores,"floors"}}}}},
+ *    "gates":[{"metric","field","slice","met","value","text"}]}
  *
- * A confusion row is a true label, its columns the answers, the last one "no answer".
+ * A confusion row is a true label, its columns the answers, the last one "no answer"; sets have
+ * none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval, and gains.
  */
 #include "factory/build_internal.h"
 
@@ -39,26 +41,51 @@ static void put_interval(struct json_writer *w, const char *key, struct evaluate
     json_end_array(w);
 }
 
+static enum evaluate_metric leading_score(const struct judge_rows *rows, size_t field)
+{
+    return rows->spec->fields[field].is_set ? EVALUATE_SET_F1 : EVALUATE_MACRO_F1;
+}
+
+/* The score that a field is led by: with its interval, and named. */
+static enum rc append_leading(struct json_writer *w, const struct judge_rows *rows,
+                              const struct judged *judged, size_t field, struct arena *arena,
+                              struct err *err)
+{
+    bool is_set = rows->spec->fields[field].is_set;
+    struct evaluate_rows alone = judge_pair(rows, judged, NULL, field);
+    struct evaluate_interval interval;
+    double value = 0.0;
+    enum rc rc = judge_score(rows, judged, leading_score(rows, field), field, arena, &value, err);
+
+    if (rc == RC_OK)
+        rc = evaluate_bootstrap(&alone, leading_score(rows, field), 1, arena, &interval, err);
+    if (rc)
+        return rc;
+    put(w, is_set ? "set_f1" : "macro_f1", value);
+    put_interval(w, is_set ? "set_f1_interval" : "macro_f1_interval", interval);
+    return RC_OK;
+}
+
 enum rc build_append_scores(struct json_writer *w, const struct judge_rows *rows,
                             const struct judged *judged, size_t field, struct arena *arena,
                             struct err *err)
 {
     struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
-    struct evaluate_interval interval;
-    double accuracy = 0.0, f1 = 0.0, ece = 0.0;
-    enum rc rc = judge_metric(rows, judged, SPEC_ACCURACY, field, arena, &accuracy, err);
+    bool is_set = rows->spec->fields[field].is_set;
+    double accuracy = 0.0, other = 0.0, ece = 0.0;
+    enum rc rc = append_leading(w, rows, judged, field, arena, err);
     size_t n_right = 0;
 
     if (rc == RC_OK)
-        rc = judge_metric(rows, judged, SPEC_MACRO_F1, field, arena, &f1, err);
+        rc = judge_metric(rows, judged, SPEC_ACCURACY, field, arena, &accuracy, err);
+    if (rc == RC_OK)
+        rc = judge_metric(rows, judged, is_set ? SPEC_MACRO_F1 : SPEC_BALANCED_ACCURACY, field,
+                          arena, &other, err);
     if (rc == RC_OK)
         rc = judge_metric(rows, judged, SPEC_ECE, field, arena, &ece, err);
-    if (rc == RC_OK)
-        rc = evaluate_bootstrap(&pair, EVALUATE_MACRO_F1, 1, arena, &interval, err);
     if (rc)
         return rc;
-    put(w, "macro_f1", f1);
-    put_interval(w, "macro_f1_interval", interval);
+    put(w, is_set ? "macro_f1" : "balanced_accuracy", other);
     for (size_t i = 0; i < rows->n; i++)
         n_right += pair.a[i] == pair.truth[i];
     put(w, "accuracy", accuracy);
@@ -99,6 +126,8 @@ static enum rc append_classes(struct json_writer *w, const struct judge_rows *ro
         json_end_object(w);
     }
     json_end_array(w);
+    if (f->is_set)
+        return RC_OK;
     json_key(w, "confusion");
     json_begin_array(w);
     for (size_t truth = 0; truth < f->n_labels; truth++) {
@@ -140,24 +169,17 @@ static enum rc append_floor(struct json_writer *w, const char *name, const struc
                             struct arena *arena, struct err *err)
 {
     struct evaluate_rows pair = judge_pair(rows, judged, floor, field);
-    struct evaluate_rows alone = judge_pair(rows, floor, NULL, field);
-    struct evaluate_interval interval;
     struct evaluate_pair gain;
-    double f1 = 0.0, accuracy = 0.0;
-    enum rc rc = evaluate_compare(&pair, EVALUATE_MACRO_F1, 1, arena, &gain, err);
+    double accuracy = 0.0;
+    enum rc rc = evaluate_compare(&pair, leading_score(rows, field), 1, arena, &gain, err);
 
-    if (rc == RC_OK)
-        rc = evaluate_bootstrap(&alone, EVALUATE_MACRO_F1, 1, arena, &interval, err);
-    if (rc == RC_OK)
-        rc = judge_metric(rows, floor, SPEC_MACRO_F1, field, arena, &f1, err);
     if (rc == RC_OK)
         rc = judge_metric(rows, floor, SPEC_ACCURACY, field, arena, &accuracy, err);
     if (rc)
         return rc;
     json_key(w, name);
     json_begin_object(w);
-    put(w, "macro_f1", f1);
-    put_interval(w, "macro_f1_interval", interval);
+    rc = append_leading(w, rows, floor, field, arena, err);
     put(w, "accuracy", accuracy);
     put(w, "gain", gain.difference);
     put_interval(w, "gain_interval", gain.interval);
@@ -165,27 +187,74 @@ static enum rc append_floor(struct json_writer *w, const char *name, const struc
     put_count(w, "only_floor_right", gain.n_only_b);
     put(w, "mcnemar_p", gain.p_value);
     json_end_object(w);
-    return RC_OK;
+    return rc;
 }
 
-static enum rc append_floors(struct json_writer *w, const struct build_judgement *j, size_t field,
-                             struct arena *arena, struct err *err)
+static enum rc append_floors(struct json_writer *w, const struct judge_rows *rows,
+                             const struct judged *judged, const struct gate_floors *all,
+                             size_t field, struct arena *arena, struct err *err)
 {
     const struct {
         const char *name;
         const struct judged *judged;
-    } floors[] = { { "majority", j->floors->majority },
-                   { "rules", j->floors->rules },
-                   { "linear", j->floors->linear },
-                   { "production", j->floors->production } };
+    } floors[] = { { "majority", all->majority },
+                   { "rules", all->rules },
+                   { "linear", all->linear },
+                   { "production", all->production } };
     enum rc rc = RC_OK;
 
     json_key(w, "floors");
     json_begin_object(w);
     for (size_t i = 0; i < ARRAY_LEN(floors) && rc == RC_OK; i++)
         if (floors[i].judged)
-            rc = append_floor(w, floors[i].name, j->rows, j->judged, floors[i].judged, field, arena,
-                              err);
+            rc = append_floor(w, floors[i].name, rows, judged, floors[i].judged, field, arena, err);
+    json_end_object(w);
+    return rc;
+}
+
+static enum rc append_slice(struct build *b, struct json_writer *w, const struct build_judgement *j,
+                            size_t slice, struct err *err)
+{
+    struct judge_rows rows;
+    const struct judged *judged = NULL;
+    struct gate_floors floors;
+    enum rc rc = judge_slice_rows(j->rows, slice, &b->arena, &rows, err);
+
+    if (rc == RC_OK)
+        rc = judge_slice_answers(j->rows, slice, j->judged, &b->arena, &judged, err);
+    if (rc == RC_OK)
+        rc = gate_slice_floors(j->rows, slice, j->floors, &b->arena, &floors, err);
+    if (rc)
+        return rc;
+    json_key_str(w, b->spec->slices[slice].name.text);
+    json_begin_object(w);
+    put_count(w, "rows", rows.n);
+    json_key(w, "fields");
+    json_begin_object(w);
+    for (size_t f = 0; f < b->spec->n_fields && rc == RC_OK && rows.n > 0; f++) {
+        json_key_str(w, b->spec->fields[f].name);
+        json_begin_object(w);
+        rc = build_append_scores(w, &rows, judged, f, &b->arena, err);
+        if (rc == RC_OK)
+            rc = append_floors(w, &rows, judged, &floors, f, &b->arena, err);
+        json_end_object(w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    return rc;
+}
+
+static enum rc append_slices(struct build *b, struct json_writer *w,
+                             const struct build_judgement *j, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (b->spec->n_slices == 0)
+        return RC_OK;
+    json_key(w, "slices");
+    json_begin_object(w);
+    for (size_t s = 0; s < b->spec->n_slices && rc == RC_OK; s++)
+        rc = append_slice(b, w, j, s, err);
     json_end_object(w);
     return rc;
 }
@@ -226,7 +295,7 @@ static enum rc append_test(struct build *b, struct json_writer *w, const struct 
         json_bool(w, validated_guarantee(chosen, b->spec->fields[f].name));
         rc = build_append_scores(w, j->rows, j->judged, f, &b->arena, err);
         if (rc == RC_OK)
-            rc = append_floors(w, j, f, &b->arena, err);
+            rc = append_floors(w, j->rows, j->judged, j->floors, f, &b->arena, err);
         if (rc == RC_OK)
             rc = append_classes(w, j->rows, j->judged, f, &b->arena, err);
         if (rc == RC_OK)
@@ -234,6 +303,8 @@ static enum rc append_test(struct build *b, struct json_writer *w, const struct 
         json_end_object(w);
     }
     json_end_object(w);
+    if (rc == RC_OK)
+        rc = append_slices(b, w, j, err);
     json_end_object(w);
     return rc;
 }
@@ -270,6 +341,8 @@ static void append_gates(struct json_writer *w, const struct gate_report *gates)
         put_text(w, "metric", g->metric);
         json_key(w, "field");
         json_string(w, g->field);
+        json_key(w, "slice");
+        json_string(w, g->slice);
         json_key(w, "met");
         json_bool(w, g->met);
         put(w, "value", g->value);

@@ -39,6 +39,14 @@ static bool is_true(const struct json *object, const char *key)
     return v && v->boolean;
 }
 
+/* The member, when it is of that type. */
+static const struct json *find(const struct json *v, const char *key, enum json_type type)
+{
+    const struct json *member = json_find(v, key);
+
+    return member && member->type == type ? member : NULL;
+}
+
 /* Padded to a width in characters, cut with a dot behind it. */
 static void append_name(struct buf *out, struct str name, size_t width)
 {
@@ -95,10 +103,12 @@ static void append_interval(struct buf *out, const struct json *object, const ch
 static void append_score_line(struct buf *out, const char *name, const struct json *scores,
                               bool is_floor)
 {
+    bool is_set = json_find(scores, "set_f1") != NULL;
+
     buf_append_text(out, "    ");
     append_name(out, str_of(name), NAME_WIDTH);
-    buf_printf(out, "  %.3f ", number(scores, "macro_f1"));
-    append_interval(out, scores, "macro_f1_interval", "");
+    buf_printf(out, "  %.3f ", number(scores, is_set ? "set_f1" : "macro_f1"));
+    append_interval(out, scores, is_set ? "set_f1_interval" : "macro_f1_interval", "");
     buf_printf(out, "   %.3f", number(scores, "accuracy"));
     if (is_floor) {
         buf_printf(out, "    %+.3f ", number(scores, "gain"));
@@ -108,18 +118,31 @@ static void append_score_line(struct buf *out, const char *name, const struct js
     buf_append_char(out, '\n');
 }
 
-static void append_scores(struct buf *out, const struct json *field)
+/* This version and its floors, a line each. */
+static void append_score_table(struct buf *out, const struct json *field)
 {
     static const char *const floors[] = { "production", "linear", "rules", "majority" };
     static const char *const names[] = { "production", "linear", "rules only", "majority" };
-    const struct json *all = json_find(field, "floors");
+    const struct json *all = find(field, "floors", JSON_OBJECT);
 
-    buf_append_text(out, "                        macro-F1  95 %            accuracy  gain over it"
-                         "  95 %, paired\n");
+    buf_printf(out,
+               "                        %s  95 %%            %s  gain over it  95 %%, paired\n",
+               json_find(field, "set_f1") ? "set-F1  " : "macro-F1",
+               json_find(field, "set_f1") ? "exact   " : "accuracy");
     append_score_line(out, "this version", field, false);
     for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
         if (json_find(all, floors[i]))
             append_score_line(out, names[i], json_find(all, floors[i]), true);
+}
+
+static void append_scores(struct buf *out, const struct json *field)
+{
+    bool is_set = json_find(field, "set_f1") != NULL;
+
+    append_score_table(out, field);
+    if (json_find(field, is_set ? "macro_f1" : "balanced_accuracy"))
+        buf_printf(out, "    %s %.3f\n", is_set ? "macro-F1" : "balanced accuracy",
+                   number(field, is_set ? "macro_f1" : "balanced_accuracy"));
     buf_printf(out,
                "    calibration error %.3f, temperature %.2f, answers given from %.3f on: "
                "precision %.3f ",
@@ -135,7 +158,7 @@ static void append_scores(struct buf *out, const struct json *field)
 
 static void append_classes(struct buf *out, const struct json *field)
 {
-    const struct json *classes = json_find(field, "classes");
+    const struct json *classes = find(field, "classes", JSON_ARRAY);
 
     buf_append_text(out, "    class               F1                              precision  recall"
                          "   rows\n");
@@ -156,7 +179,8 @@ static int64_t count_at(const struct json *confusion, size_t truth, size_t answe
 {
     int64_t n = 0;
 
-    if (truth < confusion->n && answer < confusion->items[truth].n &&
+    if (truth < confusion->n && confusion->items[truth].type == JSON_ARRAY &&
+        answer < confusion->items[truth].n &&
         json_to_i64(&confusion->items[truth].items[answer], &n))
         return n;
     return 0;
@@ -193,8 +217,8 @@ static void append_worst(struct buf *out, const struct json *classes, const stru
 
 static void append_confusion(struct buf *out, const struct json *field)
 {
-    const struct json *classes = json_find(field, "classes");
-    const struct json *confusion = json_find(field, "confusion");
+    const struct json *classes = find(field, "classes", JSON_ARRAY);
+    const struct json *confusion = find(field, "confusion", JSON_ARRAY);
 
     if (!classes || !confusion || confusion->n != classes->n)
         return;
@@ -226,7 +250,7 @@ static void append_confusion(struct buf *out, const struct json *field)
 
 static void append_reliability(struct buf *out, const struct json *field)
 {
-    const struct json *bins = json_find(field, "reliability");
+    const struct json *bins = find(field, "reliability", JSON_ARRAY);
 
     buf_append_text(out, "    confidence   right                            rows\n");
     for (size_t i = 0; bins && i < bins->n; i++) {
@@ -241,9 +265,29 @@ static void append_reliability(struct buf *out, const struct json *field)
     buf_append_char(out, '\n');
 }
 
+static void append_slices(struct buf *out, const struct json *slices)
+{
+    for (size_t s = 0; slices && s < slices->n; s++) {
+        const struct json *fields = find(&slices->members[s].value, "fields", JSON_OBJECT);
+
+        buf_printf(out, "slice %.*s: %.0f test rows\n", STR_ARG(slices->members[s].key),
+                   number(&slices->members[s].value, "rows"));
+        for (size_t f = 0; fields && f < fields->n; f++) {
+            const struct json *field = &fields->members[f].value;
+
+            buf_printf(out, "  %.*s", STR_ARG(fields->members[f].key));
+            if (json_find(field, "balanced_accuracy"))
+                buf_printf(out, ", balanced accuracy %.3f", number(field, "balanced_accuracy"));
+            buf_append_char(out, '\n');
+            append_score_table(out, field);
+        }
+        buf_append_char(out, '\n');
+    }
+}
+
 static void append_candidates(struct buf *out, const struct json *report)
 {
-    const struct json *all = json_find(report, "candidates");
+    const struct json *all = find(report, "candidates", JSON_OBJECT);
     struct str chosen = text(report, "candidate");
 
     buf_append_text(out, "candidates, on validation rows\n");
@@ -262,7 +306,7 @@ static void append_candidates(struct buf *out, const struct json *report)
 
 static void append_gates(struct buf *out, const struct json *report)
 {
-    const struct json *gates = json_find(report, "gates");
+    const struct json *gates = find(report, "gates", JSON_ARRAY);
 
     buf_append_text(out, "gates\n");
     for (size_t i = 0; gates && i < gates->n; i++)
@@ -298,7 +342,7 @@ enum rc build_append_report(struct buf *out, struct str report_json, struct err 
         arena_release(&arena);
         return err_set(err, rc == RC_NOMEM ? rc : RC_CORRUPT, "this is no report");
     }
-    const struct json *fields = json_find(json_find(report, "test"), "fields");
+    const struct json *fields = find(json_find(report, "test"), "fields", JSON_OBJECT);
 
     append_head(out, report);
     append_candidates(out, report);
@@ -311,6 +355,7 @@ enum rc build_append_report(struct buf *out, struct str report_json, struct err 
         append_confusion(out, field);
         append_reliability(out, field);
     }
+    append_slices(out, find(json_find(report, "test"), "slices", JSON_OBJECT));
     append_gates(out, report);
     arena_release(&arena);
     return buf_rc(out, "report", err);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- training ---- */
 
@@ -197,32 +198,68 @@ enum rc build_judge(struct build *b, struct build_candidate *c, const struct jud
     return rc ? rc : judge_with(b, c, c->calibration, rows, scores, ret_judged, err);
 }
 
-/* Each field's labels as often as in training: what is known without looking at an input. */
+static int compare_values(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The most frequent of n values, the least of equals; sorts them. */
+static size_t most_frequent(uint32_t *values, size_t n)
+{
+    size_t best = 0, n_best = 0;
+
+    qsort(values, n, sizeof(*values), compare_values);
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && values[to] == values[from]; to++)
+            ;
+        if (to - from > n_best) {
+            n_best = to - from;
+            best = values[from];
+        }
+    }
+    return best;
+}
+
+/* Scores by how often each label occurs among the values: logarithms of its share; of a set its log
+ * odds. Half a row is added to each side, so that nothing is impossible. */
+static void score_by_frequency(const struct spec_field *field, const uint32_t *values, size_t n,
+                               float *scores)
+{
+    double total = (double)n;
+
+    for (size_t k = 0; k < field->n_labels; k++) {
+        double with = 0.5;
+
+        for (size_t i = 0; i < n; i++)
+            with += spec_value_has(field, values[i], k);
+        scores[k] = field->is_set ? (float)log(with / (total + 1.0 - with))
+                                  : (float)log(with / (total + 0.5 * (double)field->n_labels));
+    }
+}
+
+/* What is known without looking at an input: each field's labels as often as in training, and the
+ * most frequent value. */
 static enum rc find_priors(struct build *b, float **ret_scores, size_t *majority, struct err *err)
 {
     const struct spec *spec = b->spec;
     size_t n_labels = 0, first = 0;
+    uint32_t *values = arena_array(&b->arena, uint32_t, b->dataset->n_rows + 1);
 
     for (size_t f = 0; f < spec->n_fields; f++)
         n_labels += spec->fields[f].n_labels;
     float *scores = arena_array(&b->arena, float, n_labels + 1);
-    if (!scores)
+    if (!scores || !values)
         return arena_fail(&b->arena, err, "priors");
     for (size_t f = 0; f < spec->n_fields; first += spec->fields[f++].n_labels) {
-        size_t k = spec->fields[f].n_labels;
-        size_t total = dataset_count(b->dataset, SPEC_SPLIT_TRAIN);
+        size_t n = 0;
 
         for (size_t i = 0; i < b->dataset->n_rows; i++)
             if (b->dataset->rows[i].split == SPEC_SPLIT_TRAIN)
-                scores[first + b->dataset->rows[i].labels[f]] += 1.0f;
-        majority[f] = 0;
-        for (size_t label = 0; label < k; label++) {
-            if (scores[first + label] > scores[first + majority[f]])
-                majority[f] = label;
-        }
-        for (size_t label = 0; label < k; label++)
-            scores[first + label] = (float)log(((double)scores[first + label] + 0.5) /
-                                               ((double)total + 0.5 * (double)k));
+                values[n++] = b->dataset->rows[i].labels[f];
+        score_by_frequency(&spec->fields[f], values, n, scores + first);
+        majority[f] = most_frequent(values, n);
     }
     *ret_scores = scores;
     return RC_OK;
@@ -251,9 +288,9 @@ enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate
                      struct err *err)
 {
     struct judged *majority = NULL, *rules = NULL, *linear = NULL, *production = NULL;
-    size_t labels[SPEC_FIELDS_MAX];
+    size_t most[SPEC_FIELDS_MAX];
     float *priors = NULL;
-    enum rc rc = find_priors(b, &priors, labels, err);
+    enum rc rc = find_priors(b, &priors, most, err);
 
     if (rc == RC_OK)
         rc = judge_constant(rows, priors, &b->arena, &majority, err);
@@ -261,7 +298,7 @@ enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate
         return rc;
     for (size_t f = 0; f < b->spec->n_fields; f++)
         for (size_t i = 0; i < rows->n; i++)
-            majority->answers[f * rows->n + i] = (uint32_t)labels[f];
+            majority->answers[f * rows->n + i] = (uint32_t)most[f];
     rc = judge_rules(b, rows, priors, &rules, err);
     if (rc == RC_OK)
         rc = build_judge(b, &b->candidates[SPEC_LINEAR], rows, NULL, &linear, err);

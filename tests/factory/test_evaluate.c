@@ -123,6 +123,74 @@ static void a_declined_row_counts_as_wrong(void **state)
         RC_LIMIT);
 }
 
+/* By hand; the last row has no answer, which is not the empty set. */
+static void sets_are_scored_by_row_and_by_label(void **state)
+{
+    static const uint32_t truth[] = { 0, 0x3, 0x4, 0x1, 0x1 };
+    static const uint32_t answers[] = { 0, 0x1, 0x5, 0x2, EVALUATE_NO_ANSWER };
+    struct evaluate_tally tally;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_int_equal(evaluate_tally_init(4, true, &golden.arena, &tally, &err), RC_OK);
+    assert_near(evaluate_score(&tally, EVALUATE_SET_F1), 0.0, 0.0);
+    assert_near(evaluate_score(&tally, EVALUATE_KAPPA), 0.0, 0.0);
+    for (size_t round = 0; round < 2; round++) { /* the second after a clear */
+        evaluate_tally_clear(&tally);
+        for (size_t i = 0; i < ARRAY_LEN(truth); i++)
+            evaluate_tally_add(&tally, truth[i], answers[i]);
+    }
+    assert_near(evaluate_score(&tally, EVALUATE_ACCURACY), 1.0 / 5.0, 1e-12);
+    assert_near(evaluate_score(&tally, EVALUATE_SET_F1),
+                (1.0 + 2.0 / 3.0 + 2.0 / 3.0 + 0.0 + 0.0) / 5.0, 1e-12);
+    /* label 0: in 3 rows, 2 answers, 1 right; 1: 1, 1, 0; 2: 1, 1, 1; 3 does not occur */
+    assert_near(evaluate_class_of(&tally, 0).precision, 0.5, 1e-12);
+    assert_near(evaluate_class_of(&tally, 0).recall, 1.0 / 3.0, 1e-12);
+    assert_near(evaluate_score(&tally, EVALUATE_MACRO_F1), (2.0 / 5.0 + 0.0 + 1.0) / 3.0, 1e-12);
+    assert_int_equal(evaluate_tally_init(32, true, &golden.arena, &tally, &err), RC_LIMIT);
+}
+
+static void answers_that_do_not_look_at_the_input_have_a_kappa_of_zero(void **state)
+{
+    struct evaluate_tally constant, drawn, right;
+    uint32_t seed = 7;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_int_equal(evaluate_tally_init(5, true, &golden.arena, &constant, &err), RC_OK);
+    assert_int_equal(evaluate_tally_init(5, true, &golden.arena, &drawn, &err), RC_OK);
+    assert_int_equal(evaluate_tally_init(5, true, &golden.arena, &right, &err), RC_OK);
+    for (size_t i = 0; i < 20000; i++) {
+        uint32_t truth, answer;
+
+        seed = seed * 1664525u + 1013904223u;
+        truth = seed >> 20 & seed >> 12 & 31;
+        seed = seed * 1664525u + 1013904223u;
+        answer = seed >> 20 & seed >> 12 & 31;
+        evaluate_tally_add(&constant, truth, 4);
+        evaluate_tally_add(&drawn, truth, answer);
+        evaluate_tally_add(&right, truth, truth);
+    }
+    assert_near(evaluate_score(&constant, EVALUATE_KAPPA), 0.0, 1e-12);
+    assert_near(evaluate_score(&drawn, EVALUATE_KAPPA), 0.0, 0.01);
+    assert_near(evaluate_score(&right, EVALUATE_KAPPA), 1.0, 1e-12);
+}
+
+static void balanced_accuracy_is_the_mean_recall_of_what_occurs(void **state)
+{
+    struct evaluate_tally tally;
+    double sum = 0.0;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_int_equal(evaluate_tally_init(CLASSES, false, &golden.arena, &tally, &err), RC_OK);
+    for (size_t i = 0; i < ROWS; i++)
+        evaluate_tally_add(&tally, golden.truth[i], golden.a[i]);
+    for (size_t k = 0; k < 4; k++) /* class 4 is never true */
+        sum += number(item("recall", k));
+    assert_near(evaluate_score(&tally, EVALUATE_BALANCED_ACCURACY), sum / 4.0, 1e-12);
+}
+
 static void bounds_of_a_share_are_those_of_scipy(void **state)
 {
     const struct json *shares = json_find(golden.json, "shares");
@@ -299,6 +367,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_those_of_scikit_learn),
         cmocka_unit_test(a_declined_row_counts_as_wrong),
+        cmocka_unit_test(sets_are_scored_by_row_and_by_label),
+        cmocka_unit_test(answers_that_do_not_look_at_the_input_have_a_kappa_of_zero),
+        cmocka_unit_test(balanced_accuracy_is_the_mean_recall_of_what_occurs),
         cmocka_unit_test(bounds_of_a_share_are_those_of_scipy),
         cmocka_unit_test(bootstrap_intervals_agree_with_scipy),
         cmocka_unit_test(a_set_of_answers_is_not_better_than_itself),

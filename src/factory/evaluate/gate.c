@@ -15,6 +15,7 @@ struct checking {
     enum evaluate_metric paired; /* what the resampling scores, where is_paired */
     bool is_paired;
     const char *name;
+    struct str slice; /* empty: all rows */
     size_t field;
     bool names_field;
     double value;
@@ -52,14 +53,14 @@ static enum rc add_result(struct checking *c, bool met, struct err *err, const c
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    snprintf(text, sizeof(text), "%s%s%.*s is %.4g, %s", c->name, field.len ? " of " : "",
-             STR_ARG(field), c->value, what);
+    snprintf(text, sizeof(text), "%s%s%.*s%s%.*s is %.4g, %s", c->name, field.len ? " of " : "",
+             STR_ARG(field), c->slice.len ? " in slice " : "", STR_ARG(c->slice), c->value, what);
 
     char *kept = arena_strndup(c->arena, text, strlen(text));
     if (!kept)
         return arena_fail(c->arena, err, "gate");
     c->report->results[c->report->n++] =
-        (struct gate_result){ c->name, field, met, c->value, str_of(kept) };
+        (struct gate_result){ c->name, field, c->slice, met, c->value, str_of(kept) };
     c->report->n_missed += !met;
     return RC_OK;
 }
@@ -136,15 +137,13 @@ static enum rc check_field(struct checking *c, const struct spec_gate *gate, str
     return rc;
 }
 
-static enum rc check_gate(struct checking *c, const struct spec_gate *gate, struct err *err)
+static enum rc check_fields(struct checking *c, const struct spec_gate *gate, struct err *err)
 {
     const struct spec *spec = c->rows->spec;
     enum rc rc = RC_OK;
 
-    c->metric = gate->metric;
-    c->name = metric_name(gate->metric);
-    c->is_paired = judge_score_of(gate->metric, &c->paired);
-    c->names_field = is_of_a_field(gate->metric);
+    if (c->rows->n == 0)
+        return add_result(c, false, err, "but no row is in the slice");
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
         c->field = f;
         if (!c->names_field)
@@ -154,6 +153,51 @@ static enum rc check_gate(struct checking *c, const struct spec_gate *gate, stru
             rc = check_field(c, gate, err);
     }
     return rc;
+}
+
+enum rc gate_slice_floors(const struct judge_rows *rows, size_t slice,
+                          const struct gate_floors *floors, struct arena *arena,
+                          struct gate_floors *ret_floors, struct err *err)
+{
+    enum rc rc =
+        judge_slice_answers(rows, slice, floors->majority, arena, &ret_floors->majority, err);
+
+    if (rc == RC_OK)
+        rc = judge_slice_answers(rows, slice, floors->rules, arena, &ret_floors->rules, err);
+    if (rc == RC_OK)
+        rc = judge_slice_answers(rows, slice, floors->linear, arena, &ret_floors->linear, err);
+    if (rc == RC_OK)
+        rc = judge_slice_answers(rows, slice, floors->production, arena, &ret_floors->production,
+                                 err);
+    return rc;
+}
+
+/* On all rows, or on those of its slice. */
+static enum rc check_gate(struct checking *c, const struct spec_gate *gate, struct err *err)
+{
+    const struct spec *spec = c->rows->spec;
+    struct checking part = *c;
+    struct judge_rows rows;
+    struct gate_floors floors;
+    size_t slice = 0;
+
+    part.metric = gate->metric;
+    part.name = metric_name(gate->metric);
+    part.slice = gate->slice.text;
+    part.is_paired = judge_score_of(gate->metric, &part.paired);
+    part.names_field = is_of_a_field(gate->metric);
+    if (gate->slice.text.len == 0)
+        return check_fields(&part, gate, err);
+    while (!str_equal(spec->slices[slice].name.text, gate->slice.text))
+        slice++;
+    enum rc rc = judge_slice_rows(c->rows, slice, c->arena, &rows, err);
+    if (rc == RC_OK)
+        rc = judge_slice_answers(c->rows, slice, c->judged, c->arena, &part.judged, err);
+    if (rc == RC_OK)
+        rc = gate_slice_floors(c->rows, slice, c->floors, c->arena, &floors, err);
+    part.rows = &rows;
+    part.floors = &floors;
+    return rc ? rc : check_fields(&part, gate, err);
 }
 
 /* Every version of every spec: better than what needs no model. */

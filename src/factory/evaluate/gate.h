@@ -11,9 +11,15 @@ struct gate_floors {
     const struct judged *majority, *rules, *linear, *production;
 };
 
+/* The floors' answers to the rows of a slice. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc gate_slice_floors(const struct judge_rows *rows, size_t slice,
+                                     const struct gate_floors *floors, struct arena *arena,
+                                     struct gate_floors *ret_floors, struct err *err);
+
 struct gate_result {
     const char *metric; /* "macro_f1", ...; "kappa" */
     struct str field;   /* empty: the gate has none */
+    struct str slice;   /* empty: all rows */
     bool met;
     double value;    /* of the metric */
     struct str text; /* "macro_f1 of priority is 0.612, at least 0.600 asked" */
@@ -29,7 +35,8 @@ struct gate_report {
  * field more agreement beyond chance (kappa) than majority and than rules only. Not macro-F1: there
  * answers drawn at random are better than the majority. "Better" and "not worse" are judged by
  * the paired bootstrap's interval (its lower end above 0, or above minus the margin). A gate
- * without a field holds for each field.
+ * without a field holds for each field that its metric is for. A gate on a slice without rows is
+ * missed.
  *
  * RC_LIMIT, RC_NOMEM.
  */

@@ -20,7 +20,8 @@ static enum rc judged_new(const struct judge_rows *rows, struct arena *arena,
     j->scores = arena_array(arena, float, j->n_labels * rows->n + 1);
     j->has_scores = arena_array(arena, bool, rows->n + 1);
     j->given = arena_array(arena, bool, rows->n + 1);
-    if (!j->answers || !j->confidence || !j->scores || !j->has_scores || !j->given)
+    j->violates = arena_array(arena, bool, rows->n + 1);
+    if (!j->answers || !j->confidence || !j->scores || !j->has_scores || !j->given || !j->violates)
         return arena_fail(arena, err, "answers");
     *ret_judged = j;
     return RC_OK;
@@ -54,7 +55,8 @@ static void note(const struct judge_rows *rows, size_t i, const struct decide_re
     }
     j->given[i] = result->verdict == DECIDE_ANSWERED;
     j->n_given += j->given[i];
-    j->n_violations += j->given[i] && breaks_a_must_rule(spec, result);
+    j->violates[i] = j->given[i] && breaks_a_must_rule(spec, result);
+    j->n_violations += j->violates[i];
 }
 
 static enum rc run_chunk(const struct decider *decider, const struct judge_rows *rows, size_t from,

@@ -18,6 +18,7 @@ struct judge_rows {
     size_t n;
     struct decide_row *rows; /* (n,) */
     uint32_t *truth;         /* (n_fields, n) values, see struct spec_field */
+    bool *in_slice;          /* (n_slices, n) */
 };
 
 struct judged {
@@ -28,8 +29,8 @@ struct judged {
     float *scores;      /* (n, n_labels) of the model, before calibration */
     bool *has_scores;   /* (n,) */
     bool *given;        /* (n,) */
-    size_t n_given;
-    size_t n_violations; /* answers given against a must-rule: 0 by construction, counted anyway */
+    bool *violates;     /* (n,) given against a must-rule: none by construction, noted anyway */
+    size_t n_given, n_violations;
 };
 
 /**
@@ -45,6 +46,21 @@ MUST_CHECK enum rc judge_run(const struct decider *decider, const struct judge_r
 /* The same scores for every row, (n_labels,). */
 MUST_CHECK enum rc judge_constant(const struct judge_rows *rows, const float *scores,
                                   struct arena *arena, struct judged **ret_judged, struct err *err);
+
+/* Is a row in a slice? tags: NULL when it has none; values: (n_fields,) true ones. What the
+ * expression leaves undetermined is not. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc judge_is_in_slice(const struct spec *spec, const struct spec_slice *slice,
+                                     const struct json *input, const struct json *tags,
+                                     const uint32_t *values, int64_t now_ms, bool *ret_is_in,
+                                     struct err *err);
+
+/* The rows of a slice, and the answers to them; judged NULL: NULL. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc judge_slice_rows(const struct judge_rows *rows, size_t slice,
+                                    struct arena *arena, struct judge_rows *ret_rows,
+                                    struct err *err);
+MUST_CHECK enum rc judge_slice_answers(const struct judge_rows *rows, size_t slice,
+                                       const struct judged *judged, struct arena *arena,
+                                       const struct judged **ret_judged, struct err *err);
 
 /* Answers of field f beside the truth; b may be NULL. */
 struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judged *a,

@@ -7,6 +7,28 @@
 
 enum { FACTOR_STEPS = 14 };
 
+/* Each label of each row is a choice of two, in or out: softmax of {odds, 0} is its probability. */
+static enum rc fit_set_temperature(const struct judge_rows *rows, const struct judged *judged,
+                                   size_t field, size_t first, struct arena *arena,
+                                   double *ret_temperature, struct err *err)
+{
+    const struct spec_field *f = &rows->spec->fields[field];
+    size_t n = 0;
+    float *log_probs = arena_array(arena, float, 2 * rows->n * f->n_labels + 1);
+    uint32_t *truth = arena_array(arena, uint32_t, rows->n * f->n_labels + 1);
+
+    if (!log_probs || !truth)
+        return arena_fail(arena, err, "calibration");
+    for (size_t i = 0; i < rows->n; i++) {
+        for (size_t k = 0; judged->has_scores[i] && k < f->n_labels; k++) {
+            log_probs[2 * n] = judged->scores[i * judged->n_labels + first + k];
+            truth[n++] = !spec_value_has(f, rows->truth[field * rows->n + i], k);
+        }
+    }
+    *ret_temperature = evaluate_temperature(log_probs, truth, n, 2);
+    return RC_OK;
+}
+
 static enum rc fit_temperature(const struct judge_rows *rows, const struct judged *judged,
                                size_t field, size_t first, struct arena *arena,
                                double *ret_temperature, struct err *err)
@@ -14,6 +36,9 @@ static enum rc fit_temperature(const struct judge_rows *rows, const struct judge
     size_t k = rows->spec->fields[field].n_labels, n = 0;
     float *log_probs = arena_array(arena, float, rows->n *k + 1);
     uint32_t *truth = arena_array(arena, uint32_t, rows->n + 1);
+
+    if (rows->spec->fields[field].is_set)
+        return fit_set_temperature(rows, judged, field, first, arena, ret_temperature, err);
 
     if (!log_probs || !truth)
         return arena_fail(arena, err, "calibration");

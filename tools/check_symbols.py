@@ -14,6 +14,7 @@ NOUNS = {
                "llama_", "lora_", "predictor_", "safetensors_", "train_", "trainer_", "wordpiece_"],
     "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],
+    "orchestrate": ["run_"],
     "decide": ["decide_", "version_"],
     "factory": ["build_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
     "serve": ["body_", "chat_", "team_service_", "http_", "admin_", "serve_", "metrics_"],

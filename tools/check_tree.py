@@ -22,10 +22,11 @@ MAY_USE = {
     "engine": ["base"],
     "registry": ["base", "store"],
     "record": ["base", "store"],
+    "orchestrate": ["base", "store", "expr", "spec"],
     "decide": ["base", "expr", "spec", "engine", "registry"],
     "factory": ["base", "net", "expr", "spec", "engine", "registry", "record", "decide"],
-    "serve": ["base", "net", "expr", "spec", "engine", "registry", "record", "decide"],
-    "cli": ["base", "store", "net", "expr", "spec", "engine", "registry", "record", "decide", "factory",
+    "serve": ["base", "net", "expr", "spec", "engine", "registry", "record", "orchestrate", "decide"],
+    "cli": ["base", "store", "net", "expr", "spec", "engine", "registry", "record", "orchestrate", "decide", "factory",
             "serve"],
 }
 WRAPPED_BY = {

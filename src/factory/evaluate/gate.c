@@ -181,6 +181,7 @@ static enum rc check_gate(struct checking *c, const struct spec_gate *gate, stru
     struct gate_floors floors;
     size_t slice = 0;
 
+    part.value = 0.0;
     part.metric = gate->metric;
     part.name = metric_name(gate->metric);
     part.slice = gate->slice.text;

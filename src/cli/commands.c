@@ -198,7 +198,7 @@ const struct command cli_commands[] = {
         .example = "shoal key create webshop --team=support --scopes=decide",
         .run = cmd_key_create,
         .options = { { "team", "TEAM", "whose service the key is for" },
-                     { "scopes", "LIST", "decide,feedback,read,admin; else decide,feedback,read" },
+                     { "scopes", "LIST", "decide,feedback,read,admin,flow; else the first three" },
                      { "days", "N", "until it expires; else never" } },
     },
     {

@@ -301,6 +301,9 @@ static void record(const struct run *run, enum run_event_kind kind, int64_t now_
         action->event.body = run_end(run);
 }
 
+/* A visit and a round are at most 10000 (spec/flow_table.c). */
+_Static_assert(RUN_ID_MAX + SPEC_NAME_MAX + 3 + 2 * 5 <= RUN_KEY_MAX, "a call's key fits");
+
 static void call(const struct run *run, struct run_action *action)
 {
     const struct run_step *state = &run->steps[run->at];

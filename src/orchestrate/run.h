@@ -28,11 +28,11 @@
 #include "spec/flow.h"
 
 enum {
-    RUN_ID_MAX = 40,              /* bytes */
-    RUN_TYPE_MAX = SPEC_NAME_MAX, /* of an error's type */
-    RUN_DETAIL_MAX = 200,         /* of its sentence */
-    RUN_BODY_MAX = 1 << 20,       /* of an event, and of one value */
-    RUN_KEY_MAX = RUN_ID_MAX + SPEC_NAME_MAX + 50,
+    RUN_ID_MAX = 32,               /* bytes */
+    RUN_TYPE_MAX = SPEC_NAME_MAX,  /* of an error's type */
+    RUN_DETAIL_MAX = 200,          /* of its sentence */
+    RUN_BODY_MAX = 1 << 20,        /* of an event, and of one value */
+    RUN_KEY_MAX = 128,             /* of the idempotency key of a call: what a team takes */
     RUN_WORK_BYTES_MAX = 64 << 20, /* for working out one step */
 };
 

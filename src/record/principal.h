@@ -29,6 +29,7 @@ enum principal_scope {
     PRINCIPAL_FEEDBACK = 2,
     PRINCIPAL_READ = 4,
     PRINCIPAL_ADMIN = 8,
+    PRINCIPAL_FLOW = 16, /* of a team: decide, under a flow's contract; of the coordinator: runs */
 };
 
 struct principal {

@@ -455,6 +455,7 @@ static const struct {
     { "feedback", PRINCIPAL_FEEDBACK },
     { "read", PRINCIPAL_READ },
     { "admin", PRINCIPAL_ADMIN },
+    { "flow", PRINCIPAL_FLOW },
 };
 
 static enum rc read_scopes(const struct json *list, unsigned *ret_scopes, struct err *err)
@@ -468,7 +469,7 @@ static enum rc read_scopes(const struct json *list, unsigned *ret_scopes, struct
                (item->type != JSON_STRING || !str_is(item->text, scopes[k].name)))
             k++;
         if (k == ARRAY_LEN(scopes))
-            return err_set(err, RC_INVALID, "scopes: expected decide, feedback, read or admin");
+            return err_set(err, RC_INVALID, "scopes: expected decide, feedback, read, admin or flow");
         all |= scopes[k].scope;
     }
     *ret_scopes = all;

@@ -5,6 +5,7 @@
 #include "record/feedback.h"
 #include "serve/body.h"
 #include "serve/chat_answer.h"
+#include "serve/contract.h"
 #include "serve/team_service_internal.h"
 
 #include <math.h>
@@ -13,8 +14,9 @@
 struct row {
     struct http_exchange *x; /* NULL: answered already */
     struct body_decision body;
-    struct buf input, answer; /* as stored */
-    const char *key;          /* NUL-terminated; NULL: none */
+    struct buf input, answer;             /* as stored */
+    const char *key;                      /* NUL-terminated; NULL: none */
+    const struct spec_contract *contract; /* NULL: asked by no flow */
 };
 
 struct batch {
@@ -88,9 +90,14 @@ static void answer_decision(struct batch *b, struct row *row, const struct decis
         answer_error(b, row, &err);
         return;
     }
+    if (row->contract &&
+        serve_contract_append_answer(&x->body, row->contract, d, &x->arena, &err)) {
+        answer_error(b, row, &err);
+        return;
+    }
     if (chat && chat->stream)
         x->content_type = "text/event-stream";
-    if (!chat) {
+    if (!chat && !row->contract) {
         json_writer_init(&w, &x->body);
         append_decision(&w, d);
         json_end_object(&w);
@@ -144,6 +151,10 @@ static enum rc read_row(struct batch *b, struct row *row, struct problems *probl
 
     enum rc rc = chat_of(x) ? read_messages(row, schema, problems, err)
                             : read_body(row, schema, problems, err);
+    if (!rc && problems->n_errors == 0 && !chat_of(x))
+        rc = serve_contract_admit(version_spec(b->slm->version), &serve_caller_of(x)->principal,
+                                  http_request_header(x->request, SERVE_FLOW_HEADER),
+                                  row->body.input, &row->contract, err);
     if (rc || problems->n_errors)
         return rc;
     if (row->body.key.at) {

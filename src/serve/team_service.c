@@ -115,7 +115,7 @@ static int refuse_unauthenticated(struct http_exchange *x, const struct err *err
 static unsigned scope_of(enum serve_kind kind)
 {
     switch (kind) {
-    case SERVE_DECIDE:
+    case SERVE_DECIDE: return PRINCIPAL_DECIDE | PRINCIPAL_FLOW; /* one of the two */
     case SERVE_CHAT: return PRINCIPAL_DECIDE;
     case SERVE_LIST_MODELS:
     case SERVE_SHOW_MODEL: return PRINCIPAL_DECIDE | PRINCIPAL_READ; /* one of the two */

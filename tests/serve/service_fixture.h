@@ -41,7 +41,9 @@
     "  due: now() + (if priority = \"high\" then duration(\"PT4H\") else duration(\"P2D\"))\n" \
     "show: [text]\n"                                                                           \
     "data:\n"                                                                                  \
-    "  - path: rows.jsonl\n"
+    "  - path: rows.jsonl\n"                                                                   \
+    "contracts:\n"                                                                             \
+    "  - {flow: dispute, send: [text], read: [priority]}\n"
 
 #define URGENT "{\"input\":{\"text\":\"refund my money now, this is urgent\"}}"
 #define CALM   "{\"input\":{\"text\":\"thank you, a question about colours\"}}"

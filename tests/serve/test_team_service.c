@@ -122,6 +122,41 @@ static void keys_are_asked_for_before_anything_else(void **state)
     assert_status(fixture_ask(f, "GET", "/v1/slms", "Authorization: Bearer x\r\n", ""), 400);
 }
 
+static void a_flow_sends_and_reads_what_its_contract_names(void **state)
+{
+    static const char decisions[] = "/v1/slms/triage/decisions";
+    static const char total[] = "{\"input\":{\"text\":\"a question\",\"total\":5}}";
+    struct service_fixture *f = *state;
+    struct buf answer;
+
+    assert_ok(
+        fixture_admin(f, "principal_create", "{\"name\":\"c\",\"scopes\":[\"flow\"]}", &answer),
+        &f->err);
+    snprintf(f->key, sizeof(f->key), "%s", member(answer.at, "key"));
+    buf_release(&answer);
+
+    const char *said =
+        fixture_ask(f, "POST", decisions, "Shoal-Flow: dispute\r\nIdempotency-Key: k\r\n", URGENT);
+    assert_status(said, 200);
+    assert_contains(said, "{\"id\":\"dec_");
+    assert_contains(said, "\"output\":{\"priority\":\"high\"},\"abstained\":null,\"version\":\"");
+    assert_null(strstr(said, "due"));
+    assert_null(strstr(said, "facts"));
+    assert_contains(
+        fixture_ask(f, "POST", decisions, "Shoal-Flow: dispute\r\nIdempotency-Key: k\r\n", URGENT),
+        "\"output\":{\"priority\":\"high\"},\"abstained\"");
+
+    said = fixture_ask(f, "POST", decisions, "Shoal-Flow: dispute\r\n", total);
+    assert_status(said, 403);
+    assert_contains(said, "the contract with flow 'dispute' does not let in 'total'");
+    said = fixture_ask(f, "POST", decisions, "Shoal-Flow: other\r\n", URGENT);
+    assert_status(said, 403);
+    assert_contains(said, "no contract with flow 'other'");
+    assert_status(fixture_decide(f, URGENT), 403); /* the key is for flows */
+    assert_status(fixture_ask(f, "POST", "/v1/chat/completions", "", "{}"), 403);
+    assert_status(fixture_ask(f, "GET", "/v1/decisions/x", "", ""), 403);
+}
+
 static void a_key_does_what_its_scopes_say_until_it_is_revoked(void **state)
 {
     struct service_fixture *f = *state;
@@ -306,6 +341,7 @@ int main(void)
         SERVICE_TEST(what_is_not_there_and_what_is_not_ours_look_the_same),
         SERVICE_TEST(every_problem_of_a_request_is_named),
         SERVICE_TEST(keys_are_asked_for_before_anything_else),
+        SERVICE_TEST(a_flow_sends_and_reads_what_its_contract_names),
         SERVICE_TEST(a_key_does_what_its_scopes_say_until_it_is_revoked),
         SERVICE_TEST(one_key_is_one_decision),
         SERVICE_TEST(feedback_is_checked_against_the_output_and_exported_as_rows),

@@ -451,11 +451,8 @@ static const struct {
     const char *name;
     enum principal_scope scope;
 } scopes[] = {
-    { "decide", PRINCIPAL_DECIDE },
-    { "feedback", PRINCIPAL_FEEDBACK },
-    { "read", PRINCIPAL_READ },
-    { "admin", PRINCIPAL_ADMIN },
-    { "flow", PRINCIPAL_FLOW },
+    { "decide", PRINCIPAL_DECIDE }, { "feedback", PRINCIPAL_FEEDBACK }, { "read", PRINCIPAL_READ },
+    { "admin", PRINCIPAL_ADMIN },   { "flow", PRINCIPAL_FLOW },
 };
 
 static enum rc read_scopes(const struct json *list, unsigned *ret_scopes, struct err *err)
@@ -469,7 +466,8 @@ static enum rc read_scopes(const struct json *list, unsigned *ret_scopes, struct
                (item->type != JSON_STRING || !str_is(item->text, scopes[k].name)))
             k++;
         if (k == ARRAY_LEN(scopes))
-            return err_set(err, RC_INVALID, "scopes: expected decide, feedback, read, admin or flow");
+            return err_set(err, RC_INVALID,
+                           "scopes: expected decide, feedback, read, admin or flow");
         all |= scopes[k].scope;
     }
     *ret_scopes = all;

@@ -150,7 +150,7 @@ static void what_cannot_be_a_principal_is_refused(void **state)
         { "a\nb", PRINCIPAL_READ, 0, RC_INVALID },
         { "a\x7f", PRINCIPAL_READ, 0, RC_INVALID },
         { "anna", 0, 0, RC_INVALID },
-        { "anna", 16, 0, RC_INVALID },
+        { "anna", 32, 0, RC_INVALID },
         { "anna", PRINCIPAL_READ, 1764000000000, RC_INVALID },
         { "anna", PRINCIPAL_READ, -1, RC_INVALID },
         { "an'na\"; drop table principal; --", PRINCIPAL_READ, 0, RC_OK },

@@ -27,6 +27,31 @@ static void pad(struct buf *out, size_t begin, size_t width)
     while (out->len - begin < width && !out->failed);
 }
 
+static bool is_set(const struct json *v)
+{
+    if (v->type != JSON_ARRAY)
+        return false;
+    for (size_t i = 0; i < v->n; i++)
+        if (v->items[i].type != JSON_STRING)
+            return false;
+    return true;
+}
+
+/* A set as its members, "price, terms". */
+static void append_output(struct buf *out, const struct json *v)
+{
+    if (!is_set(v)) {
+        answer_view_append_value(out, v);
+        return;
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        buf_append_text(out, i ? ", " : "");
+        answer_view_append_value(out, &v->items[i]);
+    }
+    if (v->n == 0)
+        buf_append_text(out, "none");
+}
+
 static void append_fields(struct buf *out, const struct json *output, const struct json *confidence)
 {
     for (size_t i = 0; output && output->type == JSON_OBJECT && i < output->n; i++) {
@@ -39,7 +64,7 @@ static void append_fields(struct buf *out, const struct json *output, const stru
         buf_append_str(out, output->members[i].key);
         pad(out, begin, NAME_WIDTH);
         begin = out->len;
-        answer_view_append_value(out, &output->members[i].value);
+        append_output(out, &output->members[i].value);
         if (sure) {
             pad(out, begin, VALUE_WIDTH);
             buf_append_text(out, "confidence ");

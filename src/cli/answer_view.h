@@ -8,6 +8,7 @@
 /*
  *   issue_type    delivery   confidence 0.93
  *   priority      urgent     confidence 0.81
+ *   reasons       price, terms
  *   sla_due       2026-05-03T13:30:00Z
  *
  *   facts   large_order = false

@@ -235,22 +235,25 @@ static bool has_type(const struct schema *ours, const struct json *type)
     return type->type != JSON_STRING || counts || str_is(type->text, schema_type_name(ours->type));
 }
 
-/* The type must be ours, and an enumeration must hold every label that may come. */
-static enum rc check_property(const struct schema_property *ours, const struct json *theirs,
+/* The type must be ours, and an enumeration must hold every label that may come; so must that of a
+ * set's items. */
+static enum rc check_property(struct str name, const struct schema *ours, const struct json *theirs,
                               struct err *err)
 {
     const struct json *type = json_find(theirs, "type"), *words = json_find(theirs, "enum");
 
-    if (type && !has_type(&ours->schema, type))
+    if (type && !has_type(ours, type))
         return err_set(err, RC_INVALID, "Invalid schema for response_format: '%.*s' is of type %s",
-                       STR_ARG(ours->name), schema_type_name(ours->schema.type));
+                       STR_ARG(name), schema_type_name(ours->type));
+    if (ours->items && json_find(theirs, "items"))
+        return check_property(name, ours->items, json_find(theirs, "items"), err);
     if (!words || words->type != JSON_ARRAY)
         return RC_OK;
-    for (size_t i = 0; i < ours->schema.n_labels; i++)
-        if (!is_among(words, ours->schema.labels[i]))
+    for (size_t i = 0; i < ours->n_labels; i++)
+        if (!is_among(words, ours->labels[i]))
             return err_set(err, RC_INVALID,
                            "Invalid schema for response_format: '%.*s' can be '%.*s' too",
-                           STR_ARG(ours->name), STR_ARG(ours->schema.labels[i]));
+                           STR_ARG(name), STR_ARG(ours->labels[i]));
     return RC_OK;
 }
 
@@ -272,7 +275,7 @@ enum rc chat_check_schema(const struct chat_request *request, const struct spec 
     for (size_t i = 0; i < properties->n && !rc; i++) {
         const struct schema_property *ours = schema_find(&spec->output, properties->members[i].key);
         if (ours)
-            rc = check_property(ours, &properties->members[i].value, err);
+            rc = check_property(ours->name, &ours->schema, &properties->members[i].value, err);
     }
     return rc;
 }

@@ -81,6 +81,10 @@ static void append_fields(struct json_writer *w, const struct spec *spec)
         for (size_t k = 0; k < field->n_labels; k++)
             json_string(w, field->labels[k].text);
         json_end_array(w);
+        if (field->is_set) { /* the answer is a list of labels */
+            json_key(w, "set");
+            json_bool(w, true);
+        }
         json_end_object(w);
     }
     json_end_array(w);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "serve/chat_answer.h"
+#include "serve/chat_request.h"
 
 #define USER(content) "\"messages\":[{\"role\":\"user\",\"content\":" content "}]"
 #define URGENT_TEXT   "\"refund my money now, this is urgent\""
@@ -321,6 +322,44 @@ static void a_schema_that_the_output_cannot_have_is_refused(void **state)
                    "response_format");
 }
 
+/* The service of this file answers one label; what is asked for a set, the check alone sees. */
+static void the_items_of_a_set_are_checked_too(void **state)
+{
+    static const char text[] =
+        "slm: check\n"
+        "input: {type: object, properties: {text: {type: string}}}\n"
+        "output: {type: object, properties: {why: {type: array, uniqueItems: true, items: {enum: "
+        "[price, terms]}}}}\n"
+        "data: [{path: rows.jsonl}]\n";
+    static const struct {
+        const char *why;
+        bool fits;
+    } cases[] = { { "{\"type\":\"array\",\"items\":{\"enum\":[\"terms\",\"price\",\"x\"]}}", true },
+                  { "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}", true },
+                  { "{\"type\":\"array\",\"items\":{\"enum\":[\"price\"]}}", false },
+                  { "{\"items\":{\"type\":\"number\"}}", false },
+                  { "{\"type\":\"string\"}", false } };
+    struct service_fixture *f = *state;
+    struct problems problems;
+    struct spec *spec = NULL;
+
+    problem_init(&problems, &f->arena);
+    assert_ok(spec_parse(str_of(text), "s", &f->arena, &spec, &problems, &f->err), &f->err);
+    assert_non_null(spec);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct chat_request request = { 0 };
+        struct json *schema;
+        char whole[200];
+
+        snprintf(whole, sizeof(whole), "{\"properties\":{\"why\":%s}}", cases[i].why);
+        assert_ok(json_parse(str_of(whole), JSON_DUPLICATES_REFUSED, &f->arena, &schema, &f->err),
+                  &f->err);
+        request.schema = schema;
+        assert_int_equal(chat_check_schema(&request, spec, &f->err),
+                         cases[i].fits ? RC_OK : RC_INVALID);
+    }
+}
+
 static void both_names_of_the_limit_cut_the_answer_and_say_so(void **state)
 {
     static const char *const limits[] = { ASK ",\"max_tokens\":2}",
@@ -480,6 +519,7 @@ int main(void)
         TEST(an_error_of_a_stream_request_is_an_http_error),
         TEST(a_schema_that_fits_gives_the_same_bytes_and_a_smaller_one_fewer_members),
         TEST(a_schema_that_the_output_cannot_have_is_refused),
+        TEST(the_items_of_a_set_are_checked_too),
         TEST(both_names_of_the_limit_cut_the_answer_and_say_so),
         TEST(what_would_change_the_answer_and_cannot_is_refused_by_its_name),
         TEST(settings_without_effect_nulls_and_tools_on_offer_are_taken),

@@ -144,7 +144,7 @@ int main(int argc, char **argv)
     arena_init(&arena, ARENA_BYTES);
     kernels_init(&kernels, cpu_best());
     if (encoder_base_open(argv[1], &digest, &base, &err) ||
-        encoder_new(&base->bert, ENCODER_INT8, &kernels, &arena, &encoder, &err)) {
+        encoder_new(&base->bert, DENSE_INT8, &kernels, &arena, &encoder, &err)) {
         fprintf(stderr, "engine_bench: %s\n", err.message);
         return EXIT_FAILURE;
     }

@@ -145,7 +145,7 @@ static void answer(struct setup *s, const struct train_result *result,
     if (!out ||
         (result->weights &&
          bert_of_flat(&s->bert.layout, result->weights, &s->arena, &bert, &err)) ||
-        encoder_new(&bert, ENCODER_INT8, &kernels, &s->arena, &encoder, &err) ||
+        encoder_new(&bert, DENSE_INT8, &kernels, &s->arena, &encoder, &err) ||
         encoder_session_new(encoder, &kernels, pool_n_workers(s->pool), &s->arena, &session, &err))
         fail(&err);
     for (size_t r = 0; r < rows->n; r++)

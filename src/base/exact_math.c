@@ -62,3 +62,36 @@ double exact_exp(double x)
         sum = sum * r + INVERSE_FACTORIALS[i];
     return ldexp(sum, (int)k);
 }
+
+/* pi / 2 in three parts: k * HIGH and k * MIDDLE are exact for k < 2^20. */
+static const double HALF_PI_HIGH = 0x1.921fb544p+0;
+static const double HALF_PI_MIDDLE = 0x1.0b4611a6p-34;
+static const double HALF_PI_LOW = 0x1.3198a2e037073p-69;
+
+/* Of |r| <= pi / 4: the Taylor series, whose next term is below 3e-18. */
+static void sin_cos_near_0(double r, double *ret_sin, double *ret_cos)
+{
+    double square = r * r, sine = 1.0, cosine = 1.0;
+
+    for (int n = 17; n >= 3; n -= 2) {
+        sine = 1.0 - sine * square / (double)(n * (n - 1));
+        cosine = 1.0 - cosine * square / (double)((n - 1) * (n - 2));
+    }
+    *ret_sin = r * sine;
+    *ret_cos = cosine;
+}
+
+void exact_sin_cos(double x, double *ret_sin, double *ret_cos)
+{
+    ASSERT(x >= 0.0 && x <= 0x1p19);
+
+    double k = floor(x / HALF_PI_HIGH + 0.5), sine, cosine;
+
+    sin_cos_near_0(((x - k * HALF_PI_HIGH) - k * HALF_PI_MIDDLE) - k * HALF_PI_LOW, &sine, &cosine);
+    switch ((int)k & 3) {
+    case 0: *ret_sin = sine, *ret_cos = cosine; break;
+    case 1: *ret_sin = cosine, *ret_cos = -sine; break;
+    case 2: *ret_sin = -sine, *ret_cos = -cosine; break;
+    case 3: *ret_sin = -cosine, *ret_cos = sine; break;
+    }
+}

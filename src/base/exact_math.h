@@ -1,5 +1,5 @@
 /*
- * exact_math.h - ln and exp that give the same bytes on every CPU.
+ * exact_math.h - ln, exp, sine and cosine that give the same bytes on every CPU.
  *
  * Made of +, -, * and / alone, which IEEE 754 fixes to the bit (the whole project is compiled with
  * -ffp-contract=off); libm chooses its code by CPU. For the few places outside the kernels whose
@@ -10,5 +10,8 @@
 
 double exact_ln(double x);  /* x > 0 and finite (asserted) */
 double exact_exp(double x); /* x < 700 (asserted); 0 below -700 */
+
+/* 0 <= x <= 2^19 (asserted); within 3e-16. */
+void exact_sin_cos(double x, double *ret_sin, double *ret_cos);
 
 #endif

@@ -228,7 +228,7 @@ static enum rc embed(struct cli *cli, const struct bert *bert, const struct enco
     enum rc rc = compute_kernels(cli, &kernels, err);
 
     if (rc == RC_OK)
-        rc = encoder_new(bert, cli_option(cli, "f32") ? ENCODER_F32 : ENCODER_INT8, &kernels,
+        rc = encoder_new(bert, cli_option(cli, "f32") ? DENSE_F32 : DENSE_INT8, &kernels,
                          &cli->arena, &encoder, err);
     if (rc == RC_OK)
         rc = encoder_session_new(encoder, &kernels, 1, &cli->arena, &session, err);

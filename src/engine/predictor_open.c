@@ -162,7 +162,7 @@ static enum rc read_encoder(struct predictor *p, struct err *err)
         if (base->layout.tensors[i].slot >= BERT_LAYER_SLOTS && base->layout.tensors[i].rank == 2)
             rc = merge_lora(a, &base->layout.tensors[i], &scratch, &p->bert.values[i], err);
     if (!rc)
-        rc = encoder_new(&p->bert, ENCODER_INT8, &p->kernels, &p->arena, &p->encoder, err);
+        rc = encoder_new(&p->bert, DENSE_INT8, &p->kernels, &p->arena, &p->encoder, err);
     p->bert.values = own;
     arena_release(&scratch);
     return rc;

@@ -18,6 +18,19 @@ static void ln_and_exp_agree_with_libm_to_a_few_units_in_the_last_place(void **s
     }
 }
 
+static void sine_and_cosine_agree_with_libm_to_a_few_units_in_the_last_place(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < 20000; i++) {
+        double x = i < 10000 ? i / 1000.0 : (i - 10000) * 52.4287, s, c;
+
+        exact_sin_cos(x, &s, &c);
+        if (fabs(s - sin(x)) > 3e-16 || fabs(c - cos(x)) > 3e-16)
+            fail_msg("at %g: got %.17g and %.17g, want %.17g and %.17g", x, s, c, sin(x), cos(x));
+    }
+}
+
 static void values_are_the_same_bytes_everywhere(void **state)
 {
     (void)state;
@@ -28,12 +41,16 @@ static void values_are_the_same_bytes_everywhere(void **state)
     assert_true(exact_exp(-701.0) == 0.0);
     assert_true(exact_ln(1.0) == 0.0);
     assert_true(exact_ln(10.0) == 0x1.26bb1bbb55516p+1);
+    double s, c;
+    exact_sin_cos(1000.0, &s, &c);
+    assert_true(s == 0x1.a75cc150a206cp-1 && c == 0x1.1ff026793f1bbp-1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ln_and_exp_agree_with_libm_to_a_few_units_in_the_last_place),
+        cmocka_unit_test(sine_and_cosine_agree_with_libm_to_a_few_units_in_the_last_place),
         cmocka_unit_test(values_are_the_same_bytes_everywhere),
     };
     return cmocka_run_group_tests_name("base/exact_math", tests, NULL, NULL);

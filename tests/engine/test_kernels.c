@@ -199,6 +199,147 @@ static void every_row_of_the_table_gives_the_bytes_of_the_definition_attention(v
     }
 }
 
+/* A layer's cache with room for `capacity` tokens, of which n_tokens are there; the guards of keys
+ * and values stay visible to check_same(). */
+static struct kernels_cache new_cache(const size_t heads[3], size_t capacity, size_t n_tokens)
+{
+    size_t n = heads[1] * capacity * heads[2];
+
+    return (struct kernels_cache){ .n_heads = heads[0],
+                                   .n_kv_heads = heads[1],
+                                   .head_width = heads[2],
+                                   .capacity = capacity,
+                                   .n_tokens = n_tokens,
+                                   .keys = new_floats(n),
+                                   .values = new_floats(n) };
+}
+
+static void copy_cache(struct kernels_cache *to, const struct kernels_cache *from)
+{
+    size_t n = from->n_kv_heads * from->capacity * from->head_width;
+
+    memcpy(to->keys, from->keys, n * sizeof(float));
+    memcpy(to->values, from->values, n * sizeof(float));
+}
+
+static const size_t cached_heads[][3] = { { 1, 1, 16 }, { 3, 1, 32 }, { 9, 3, 64 }, { 10, 2, 32 } };
+
+static void every_row_of_the_table_gives_the_bytes_of_the_definition_cached_attention(void **state)
+{
+    static const size_t n_before[] = { 0, 1, 15, 16, 41 }, n_new[] = { 1, 2, 3, 4, 5, 16, 19 };
+    enum { CAPACITY = 64 };
+    struct kernels scalar;
+    (void)state;
+
+    kernels_init(&scalar, CPU_SCALAR);
+    for (size_t s = 0; s < ARRAY_LEN(cached_heads) * ARRAY_LEN(n_before) * ARRAY_LEN(n_new); s++) {
+        size_t t = n_new[s % ARRAY_LEN(n_new)];
+        size_t before = n_before[s / ARRAY_LEN(n_new) % ARRAY_LEN(n_before)];
+        const size_t *heads = cached_heads[s / ARRAY_LEN(n_new) / ARRAY_LEN(n_before)];
+        size_t h = heads[0], g = heads[1], d = heads[2], n_scratch;
+
+        arena_init(&arena, ARENA_BYTES);
+        n_scratch = kernels_cached_floats(CAPACITY);
+        const float *first = new_activations(before * (h + 2 * g) * d + 1);
+        const float *qkv = new_activations(t * (h + 2 * g) * d);
+        struct kernels_cache start = new_cache(heads, CAPACITY, 0);
+        float *y = new_floats(t * h * d), *scratch = new_floats(n_scratch);
+        scalar.attention_cached(new_floats(before * h * d), first, before, &start, scratch);
+        struct kernels_cache want = new_cache(heads, CAPACITY, before);
+        copy_cache(&want, &start);
+        scalar.attention_cached(y, qkv, t, &want, scratch);
+
+        FOR_EACH_CPU (cpu) {
+            struct kernels kernels;
+            struct kernels_cache cache = new_cache(heads, CAPACITY, before);
+            float *got = new_floats(t * h * d), *got_scratch = new_floats(n_scratch);
+
+            kernels_init(&kernels, cpu);
+            copy_cache(&cache, &start);
+            kernels.attention_cached(got, qkv, t, &cache, got_scratch);
+            check_same(cpu, "attention_cached", s, y, got, t * h * d);
+            check_same(cpu, "keys", s, want.keys, cache.keys, g * CAPACITY * d);
+            check_same(cpu, "values", s, want.values, cache.values, g * CAPACITY * d);
+            for (size_t i = 0; i < GUARD; i++)
+                assert_true(got_scratch[n_scratch + i] == 12345.0f);
+        }
+        arena_release(&arena);
+    }
+}
+
+static void cached_attention_does_not_depend_on_how_a_text_is_cut(void **state)
+{
+    enum { T = 37, CAPACITY = 48 };
+    static const size_t pieces[] = { 1, 3, 4, 7, 36 };
+    (void)state;
+
+    for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
+        for (size_t s = 0; s < ARRAY_LEN(cached_heads) * ARRAY_LEN(pieces); s++) {
+            const size_t *heads = cached_heads[s / ARRAY_LEN(pieces)];
+            size_t in = (heads[0] + 2 * heads[1]) * heads[2], out = heads[0] * heads[2];
+            struct kernels kernels;
+
+            arena_init(&arena, ARENA_BYTES);
+            kernels_init(&kernels, cpu);
+            float *scratch = new_floats(kernels_cached_floats(CAPACITY));
+            const float *qkv = new_activations(T * in);
+            float *want = new_floats(T * out), *got = new_floats(T * out);
+            struct kernels_cache cache = new_cache(heads, CAPACITY, 0);
+            kernels.attention_cached(want, qkv, T, &cache, scratch);
+            cache = new_cache(heads, CAPACITY, 0);
+            for (size_t n; cache.n_tokens < T; cache.n_tokens += n) {
+                n = pieces[s % ARRAY_LEN(pieces)];
+                n = n < T - cache.n_tokens ? n : T - cache.n_tokens;
+                kernels.attention_cached(got + cache.n_tokens * out, qkv + cache.n_tokens * in, n,
+                                         &cache, scratch);
+            }
+            check_same(cpu, "attention_cached in pieces", s, want, got, T * out);
+            arena_release(&arena);
+        }
+    }
+}
+
+static void every_row_of_the_table_gives_the_bytes_of_the_definition_decoder(void **state)
+{
+    static const size_t widths[] = { 32, 64, 576, 1536 };
+    struct kernels scalar;
+    (void)state;
+
+    kernels_init(&scalar, CPU_SCALAR);
+    for (size_t s = 0; s < ARRAY_LEN(widths) * 2; s++) {
+        enum { M = 5 };
+        size_t c = widths[s / 2], n = M * c;
+
+        arena_init(&arena, ARENA_BYTES);
+        const float *x = new_activations(2 * n), *gain = new_activations(c);
+        const float *b = s % 2 ? new_activations(n) : NULL, *turns = new_activations(M * 32);
+        float *sum = new_floats(n), *norm = new_floats(n), *turned = new_floats(n);
+        float *gated = new_floats(n);
+        memcpy(sum, x, n * sizeof(float));
+        scalar.add_rmsnorm(norm, sum, b, gain, 1e-5f, M, c);
+        memcpy(turned, x, n * sizeof(float));
+        scalar.rope(turned, turns, M, c, c / 32 - s % 2, 32);
+        scalar.swiglu(gated, x, M, c);
+
+        FOR_EACH_CPU (cpu) {
+            struct kernels kernels;
+            float *got = new_floats(n), *got_sum = new_floats(n), *got_turned = new_floats(n);
+
+            kernels_init(&kernels, cpu);
+            memcpy(got_sum, x, n * sizeof(float));
+            kernels.add_rmsnorm(got, got_sum, b, gain, 1e-5f, M, c);
+            check_same(cpu, "add_rmsnorm", c, norm, got, n);
+            check_same(cpu, "the sum of add_rmsnorm", c, sum, got_sum, n);
+            memcpy(got_turned, x, n * sizeof(float));
+            kernels.rope(got_turned, turns, M, c, c / 32 - s % 2, 32);
+            check_same(cpu, "rope", c, turned, got_turned, n);
+            kernels.swiglu(got, x, M, c);
+            check_same(cpu, "swiglu", c, gated, got, n);
+        }
+        arena_release(&arena);
+    }
+}
+
 static void check_near(const char *what, size_t i, double want, float got, double tolerance)
 {
     if (!(fabs(got - want) <= tolerance))
@@ -299,6 +440,85 @@ static void attention_follows_its_formula(void **state)
     arena_release(&arena);
 }
 
+static void cached_attention_follows_its_formula(void **state)
+{
+    enum { T = 21, H = 6, G = 2, D = 16, ROW = (H + 2 * G) * D };
+    struct kernels scalar;
+    (void)state;
+
+    arena_init(&arena, ARENA_BYTES);
+    kernels_init(&scalar, CPU_SCALAR);
+    struct kernels_cache cache = new_cache((const size_t[]){ H, G, D }, 32, 0);
+    float *qkv = new_floats(T * ROW), *y = new_floats(T * H * D);
+    for (size_t i = 0; i < T * ROW; i++)
+        qkv[i] = 2 * draw();
+    scalar.attention_cached(y, qkv, T, &cache, new_floats(kernels_cached_floats(32)));
+
+    for (size_t i = 0; i < T * H; i++) {
+        const float *q = qkv + i / H * ROW + i % H * D, *k = qkv + (H + i % H / (H / G)) * D;
+        double p[T], sum = 0;
+
+        for (size_t j = 0; j <= i / H; j++) {
+            double s = 0;
+            for (size_t d = 0; d < D; d++)
+                s += (double)q[d] * k[j * ROW + d];
+            p[j] = exp(s / sqrt(D));
+            sum += p[j];
+        }
+        for (size_t d = 0; d < D; d++) {
+            double want = 0;
+            for (size_t j = 0; j <= i / H; j++)
+                want += p[j] / sum * k[j * ROW + G * D + d];
+            check_near("cached attention", i * D + d, want, y[i * D + d], 3e-6);
+        }
+    }
+    arena_release(&arena);
+}
+
+static void rmsnorm_rope_and_swiglu_follow_their_formulas(void **state)
+{
+    enum { M = 3, C = 96, D = 32 };
+    struct kernels scalar;
+    (void)state;
+
+    arena_init(&arena, ARENA_BYTES);
+    kernels_init(&scalar, CPU_SCALAR);
+    const float *x = new_activations(2 * M * C), *b = new_activations(M * C);
+    const float *gain = new_activations(C), *turns = new_activations(M * D);
+    float *sum = new_floats(M * C), *norm = new_floats(M * C), *turned = new_floats(M * C);
+    float *gated = new_floats(M * C);
+    memcpy(sum, x, M * C * sizeof(float));
+    memcpy(turned, x, M * C * sizeof(float));
+    scalar.add_rmsnorm(norm, sum, b, gain, 1e-5f, M, C);
+    scalar.rope(turned, turns, M, C, 2, D); /* the third head stays */
+    scalar.swiglu(gated, x, M, C);
+
+    for (size_t m = 0; m < M; m++) {
+        double squares = 0;
+        for (size_t c = 0; c < C; c++)
+            squares += pow((double)x[m * C + c] + b[m * C + c], 2) / C;
+        for (size_t c = 0; c < C; c++) {
+            double s = (double)x[m * C + c] + b[m * C + c], g = x[2 * m * C + c];
+            const float *pair = x + m * C + c / D * D, *turn = turns + m * D;
+            size_t d = c % (D / 2);
+            double cosine = turn[d], sine = turn[D / 2 + d], first = pair[d];
+            double second = pair[D / 2 + d];
+            double want =
+                c % D < D / 2 ? first * cosine - second * sine : second * cosine + first * sine;
+
+            check_near("sum", m * C + c, s, sum[m * C + c], 1e-5);
+            check_near("rmsnorm", m * C + c, s / sqrt(squares + 1e-5) * gain[c], norm[m * C + c],
+                       1e-4);
+            check_near("rope", m * C + c, c < 2 * D ? want : x[m * C + c], turned[m * C + c],
+                       1e-6 * (1 + fabs(first * cosine) + fabs(second * sine) +
+                               fabs(second * cosine) + fabs(first * sine)));
+            want = g / (1 + exp(-g)) * x[2 * m * C + C + c];
+            check_near("swiglu", m * C + c, want, gated[m * C + c], 1e-6 * (1 + fabs(want)));
+        }
+    }
+    arena_release(&arena);
+}
+
 static void int8_keeps_within_the_bound_of_its_rounding(void **state)
 {
     enum { M = 4, K = 96, N = 32 };
@@ -384,6 +604,11 @@ int main(void)
         cmocka_unit_test(int8_keeps_within_the_bound_of_its_rounding),
         cmocka_unit_test(blocks_of_zeros_and_of_no_numbers_are_told_apart),
         cmocka_unit_test(rows_of_the_table_are_known_by_name),
+        cmocka_unit_test(every_row_of_the_table_gives_the_bytes_of_the_definition_cached_attention),
+        cmocka_unit_test(cached_attention_does_not_depend_on_how_a_text_is_cut),
+        cmocka_unit_test(every_row_of_the_table_gives_the_bytes_of_the_definition_decoder),
+        cmocka_unit_test(cached_attention_follows_its_formula),
+        cmocka_unit_test(rmsnorm_rope_and_swiglu_follow_their_formulas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,8 +175,7 @@ static void encoder_scores(struct fixture *f, const struct bert *bert, double *s
     float vector[WIDTH];
 
     kernels_init(&kernels, CPU_SCALAR);
-    assert_int_equal(encoder_new(bert, ENCODER_INT8, &kernels, &f->arena, &encoder, &f->err),
-                     RC_OK);
+    assert_int_equal(encoder_new(bert, DENSE_INT8, &kernels, &f->arena, &encoder, &f->err), RC_OK);
     assert_int_equal(encoder_session_new(encoder, &kernels, 1, &f->arena, &session, &f->err),
                      RC_OK);
     for (size_t t = 0; t < N_TEXTS; t++, scores += N_LABELS) {

@@ -19,10 +19,15 @@ void kernels_init(struct kernels *kernels, enum cpu cpu)
 #endif
 }
 
-/* The keys transposed, and the scores of four queries; T rounded up to whole lanes. */
+/* The keys in groups of 16, and the scores of four queries; T rounded up to whole lanes. */
 size_t kernels_attention_floats(size_t n_tokens, size_t head_width)
 {
     size_t n_padded = (n_tokens + KERNELS_LANES - 1) / KERNELS_LANES * KERNELS_LANES;
 
     return n_padded * (head_width + 4);
+}
+
+size_t kernels_cached_floats(size_t capacity)
+{
+    return 4 * capacity; /* the scores of four queries */
 }

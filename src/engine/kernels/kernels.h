@@ -127,6 +127,61 @@ size_t kernels_attention_floats(size_t n_tokens, size_t head_width);
  */
 typedef void kernels_unit_mean_fn(float *y, const float *x, size_t n_tokens, size_t n_columns);
 
+/* One layer's keys and values of one text that is read forward. */
+struct kernels_cache {
+    size_t n_heads, n_kv_heads; /* H, G: query heads h of one h / (H / G) share keys and values */
+    size_t head_width;          /* D, a multiple of 16 */
+    size_t capacity;            /* tokens, a multiple of 16 */
+    size_t n_tokens;            /* that are there already */
+    float *keys;                /* (G, capacity / 16, D, 16) */
+    float *values;              /* (G, capacity, D) */
+};
+
+/**
+ * Appends the keys and values of T tokens to the cache behind those that are there (n_tokens stays
+ * as it is: the caller counts), and attends: each token over those before it and itself. The sums
+ * are those of kernels_attention_fn.
+ *
+ * @param y        out, (T, H, D)
+ * @param qkv      in, (T, H + 2 G, D): queries, keys, values
+ * @param scratch  kernels_cached_floats(capacity) floats
+ * Source: Ainslie et al. 2023, arXiv:2305.13245 (shared keys and values).
+ */
+typedef void kernels_attention_cached_fn(float *y, const float *qkv, size_t n_tokens,
+                                         const struct kernels_cache *cache, float *scratch);
+
+size_t kernels_cached_floats(size_t capacity);
+
+/**
+ * x = x + b, when b is not NULL; y = x * (1 / sqrt(sum16(x^2) / C + eps)) * gain, in this order.
+ *
+ * @param y     out, (M, C), C a multiple of 16; distinct from x
+ * @param x     in and out, (M, C)
+ * Source: Zhang & Sennrich 2019, arXiv:1910.07467.
+ */
+typedef void kernels_add_rmsnorm_fn(float *y, float *x, const float *b, const float *gain,
+                                    float eps, size_t n_rows, size_t n_columns);
+
+/**
+ * Turns the first n_heads heads of each row in place: pair (a, b) = values d and d + D / 2 to
+ * (fma(a, cos, -(b sin)), fma(b, cos, a sin)).
+ *
+ * @param x      rows `stride` apart; D a multiple of 32
+ * @param turns  in, (M, D): the D / 2 cosines of the row's position, then the sines
+ * Source: Su et al. 2021, arXiv:2104.09864.
+ */
+typedef void kernels_rope_fn(float *x, const float *turns, size_t n_rows, size_t stride,
+                             size_t n_heads, size_t head_width);
+
+/**
+ * y = g * sigmoid(g) * u, from left to right.
+ *
+ * @param y  out, (M, C), C a multiple of 16
+ * @param x  in, (M, 2, C): g and u
+ * Source: Shazeer 2020, arXiv:2002.05202.
+ */
+typedef void kernels_swiglu_fn(float *y, const float *x, size_t n_rows, size_t n_columns);
+
 struct kernels {
     enum cpu cpu;
     kernels_quantise_fn *quantise;
@@ -136,6 +191,10 @@ struct kernels {
     kernels_gelu_fn *gelu;
     kernels_attention_fn *attention;
     kernels_unit_mean_fn *unit_mean;
+    kernels_attention_cached_fn *attention_cached;
+    kernels_add_rmsnorm_fn *add_rmsnorm;
+    kernels_rope_fn *rope;
+    kernels_swiglu_fn *swiglu;
 };
 
 /* Fills the table for a row; cpu is at most cpu_best(). */

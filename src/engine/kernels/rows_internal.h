@@ -12,6 +12,7 @@
 #include "base/macros.h"
 
 #include <float.h>
+#include <stdbool.h>
 
 enum { LANES = KERNELS_LANES, QUERIES = 4 /* at a time, sharing what is loaded of the keys */ };
 
@@ -137,7 +138,7 @@ static void add_layernorm(float *y, const float *a, const float *b, const float 
     }
 }
 
-/* scores[r][j] = q_r . k_j for n_queries <= QUERIES queries; keys are transposed, (D, n_padded). */
+/* scores[r][j] = q_r . k_j for n_queries <= QUERIES queries; keys are (n_padded / 16, D, 16). */
 static inline void score_keys(float *scores, const float *const *queries, size_t n_queries,
                               const float *keys, size_t n_padded, size_t head_width)
 {
@@ -146,7 +147,7 @@ static inline void score_keys(float *scores, const float *const *queries, size_t
                                        lanes_set(0.0f) };
 
         for (size_t d = 0; d < head_width; d++) {
-            struct lanes key = lanes_load(keys + d * n_padded + j);
+            struct lanes key = lanes_load(keys + j * head_width + d * LANES);
             for (size_t r = 0; r < n_queries; r++)
                 sums[r] = lanes_fma(lanes_set(queries[r][d]), key, sums[r]);
         }
@@ -183,54 +184,71 @@ static inline float weigh_scores(float *scores, size_t n_tokens, float scale)
     return lanes_sum(sum);
 }
 
-/* y_r = (sum over j of weights[r][j] v_j) / sums[r]; values and outputs are `stride` apart. */
-static inline void mix_values(float *const *outputs, const float *weights, const float *sums,
-                              size_t n_queries, const float *values, size_t stride, size_t n_tokens,
+/* Queries that go through the keys and values of one head together. */
+struct queries {
+    const float *from[QUERIES]; /* (D,) each */
+    float *to[QUERIES];
+    size_t n_tokens; /* that the first one sees */
+    size_t step; /* what each sees more than the one before it: 1 in a text read forward, or 0 */
+};
+
+/* y_r = (sum over j of weights[r][j] v_j) / sums[r]; values are `stride` apart. What all see is
+ * loaded once; no weight of 0 takes part, so that a result does not depend on its neighbours. */
+static inline void mix_values(const struct queries *q, size_t n, const float *weights,
+                              const float *sums, const float *values, size_t stride,
                               size_t n_padded, size_t head_width)
 {
     for (size_t d = 0; d < head_width; d += LANES) {
         struct lanes mixed[QUERIES] = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f),
                                         lanes_set(0.0f) };
 
-        for (size_t j = 0; j < n_tokens; j++) {
+        for (size_t j = 0; j < q->n_tokens; j++) {
             struct lanes value = lanes_load(values + j * stride + d);
-            for (size_t r = 0; r < n_queries; r++)
+            for (size_t r = 0; r < n; r++)
                 mixed[r] = lanes_fma(lanes_set(weights[r * n_padded + j]), value, mixed[r]);
         }
-        for (size_t r = 0; r < n_queries; r++)
-            lanes_store(outputs[r] + d, lanes_div(mixed[r], lanes_set(sums[r])));
+        for (size_t r = 0; r < n; r++) {
+            for (size_t j = q->n_tokens; j < q->n_tokens + r * q->step; j++)
+                mixed[r] = lanes_fma(lanes_set(weights[r * n_padded + j]),
+                                     lanes_load(values + j * stride + d), mixed[r]);
+            lanes_store(q->to[r] + d, lanes_div(mixed[r], lanes_set(sums[r])));
+        }
     }
 }
 
-static inline void attend(float *y, const float *qkv, size_t first, size_t n_queries,
-                          size_t n_tokens, size_t width, size_t head_width, const float *keys,
-                          float *scores)
+static inline __attribute__((always_inline)) void attend_n(const struct queries *q, size_t n,
+                                                           const float *keys, const float *values,
+                                                           size_t stride, size_t head_width,
+                                                           float *scores)
 {
-    size_t n_padded = (n_tokens + LANES - 1) / LANES * LANES;
+    size_t n_padded = (q->n_tokens + (n - 1) * q->step + LANES - 1) / LANES * LANES;
     float scale = 1.0f / sqrtf((float)head_width), sums[QUERIES];
-    const float *queries[QUERIES];
-    float *outputs[QUERIES];
 
-    for (size_t r = 0; r < n_queries; r++) {
-        queries[r] = qkv + (first + r) * 3 * width;
-        outputs[r] = y + (first + r) * width;
-    }
-    score_keys(scores, queries, n_queries, keys, n_padded, head_width);
-    for (size_t r = 0; r < n_queries; r++)
-        sums[r] = weigh_scores(scores + r * n_padded, n_tokens, scale);
-    mix_values(outputs, scores, sums, n_queries, qkv + 2 * width, 3 * width, n_tokens, n_padded,
-               head_width);
+    score_keys(scores, q->from, n, keys, n_padded, head_width);
+    for (size_t r = 0; r < n; r++)
+        sums[r] = weigh_scores(scores + r * n_padded, q->n_tokens + r * q->step, scale);
+    mix_values(q, n, scores, sums, values, stride, n_padded, head_width);
 }
 
-static inline void transpose_keys(float *keys, const float *rows, size_t stride, size_t n_tokens,
-                                  size_t n_padded, size_t head_width)
+/* 1 to QUERIES queries; each number is compiled for itself, so that its sums stay in registers. */
+static void attend(const struct queries *q, size_t n, const float *keys, const float *values,
+                   size_t stride, size_t head_width, float *scores)
 {
-    for (size_t j = 0; j < n_tokens; j++)
-        for (size_t d = 0; d < head_width; d++)
-            keys[d * n_padded + j] = rows[j * stride + d];
+    switch (n) {
+    case 1: attend_n(q, 1, keys, values, stride, head_width, scores); break;
+    case 2: attend_n(q, 2, keys, values, stride, head_width, scores); break;
+    case 3: attend_n(q, 3, keys, values, stride, head_width, scores); break;
+    case 4: attend_n(q, 4, keys, values, stride, head_width, scores); break;
+    }
+}
+
+/* A key of one token to its place among the keys. */
+static inline void place_key(float *keys, const float *key, size_t token, size_t head_width)
+{
+    float *at = keys + token / LANES * LANES * head_width + token % LANES;
+
     for (size_t d = 0; d < head_width; d++)
-        for (size_t j = n_tokens; j < n_padded; j++)
-            keys[d * n_padded + j] = 0.0f;
+        at[d * LANES] = key[d];
 }
 
 static void attention(float *y, const float *qkv, size_t n_tokens, size_t n_heads,
@@ -241,14 +259,142 @@ static void attention(float *y, const float *qkv, size_t n_tokens, size_t n_head
     float *keys = scratch, *scores = scratch + n_padded * head_width;
 
     ASSERT(head_width % LANES == 0);
+    memset(keys, 0, n_padded * head_width * sizeof(float));
     for (size_t h = 0; h < n_heads; h++, y += head_width, qkv += head_width) {
-        size_t i = 0;
+        struct queries q = { .n_tokens = n_tokens };
 
-        transpose_keys(keys, qkv + width, 3 * width, n_tokens, n_padded, head_width);
-        for (; i + QUERIES <= n_tokens; i += QUERIES) /* constant, so that it is unrolled */
-            attend(y, qkv, i, QUERIES, n_tokens, width, head_width, keys, scores);
-        for (; i < n_tokens; i++)
-            attend(y, qkv, i, 1, n_tokens, width, head_width, keys, scores);
+        for (size_t j = 0; j < n_tokens; j++)
+            place_key(keys, qkv + j * 3 * width + width, j, head_width);
+        for (size_t i = 0, n; i < n_tokens; i += n) {
+            n = n_tokens - i < QUERIES ? n_tokens - i : QUERIES;
+            for (size_t r = 0; r < n; r++) {
+                q.from[r] = qkv + (i + r) * 3 * width;
+                q.to[r] = y + (i + r) * width;
+            }
+            attend(&q, n, keys, qkv + 2 * width, 3 * width, head_width, scores);
+        }
+    }
+}
+
+/* The keys and values of all rows of qkv into the cache. */
+static void append_rows(const struct kernels_cache *cache, const float *qkv, size_t n_tokens)
+{
+    const size_t head_width = cache->head_width, head_floats = cache->capacity * head_width;
+    const size_t stride = (cache->n_heads + 2 * cache->n_kv_heads) * head_width;
+
+    for (size_t t = 0; t < n_tokens; t++) {
+        const float *key = qkv + t * stride + cache->n_heads * head_width;
+        size_t at = cache->n_tokens + t;
+
+        for (size_t g = 0; g < cache->n_kv_heads; g++, key += head_width) {
+            place_key(cache->keys + g * head_floats, key, at, head_width);
+            memcpy(cache->values + g * head_floats + at * head_width,
+                   key + cache->n_kv_heads * head_width, head_width * sizeof(float));
+        }
+    }
+}
+
+/* n tokens from t on of head h, or, of the one token t, n heads from h on: they share the keys. */
+static void attend_cached(float *y, const float *qkv, const struct kernels_cache *cache, size_t t,
+                          size_t h, size_t n, bool are_tokens, float *scratch)
+{
+    const size_t head_width = cache->head_width, head_floats = cache->capacity * head_width;
+    const size_t stride = (cache->n_heads + 2 * cache->n_kv_heads) * head_width;
+    const size_t g = h / (cache->n_heads / cache->n_kv_heads);
+    struct queries q = { .n_tokens = cache->n_tokens + t + 1, .step = are_tokens ? 1 : 0 };
+
+    for (size_t r = 0; r < n; r++) {
+        size_t token = are_tokens ? t + r : t, head = are_tokens ? h : h + r;
+        q.from[r] = qkv + token * stride + head * head_width;
+        q.to[r] = y + (token * cache->n_heads + head) * head_width;
+    }
+    attend(&q, n, cache->keys + g * head_floats, cache->values + g * head_floats, head_width,
+           head_width, scratch);
+}
+
+static void attention_cached(float *y, const float *qkv, size_t n_tokens,
+                             const struct kernels_cache *cache, float *scratch)
+{
+    const size_t n_shared = cache->n_heads / cache->n_kv_heads;
+    size_t t = 0;
+
+    ASSERT(cache->head_width % LANES == 0 && cache->capacity % LANES == 0);
+    ASSERT(cache->n_tokens <= cache->capacity && n_tokens <= cache->capacity - cache->n_tokens);
+    append_rows(cache, qkv, n_tokens);
+    for (; t + QUERIES <= n_tokens; t += QUERIES)
+        for (size_t h = 0; h < cache->n_heads; h++)
+            attend_cached(y, qkv, cache, t, h, QUERIES, true, scratch);
+    for (; t < n_tokens; t++)
+        for (size_t h = 0, n; h < cache->n_heads; h += n) {
+            n = n_shared - h % n_shared < QUERIES ? n_shared - h % n_shared : QUERIES;
+            attend_cached(y, qkv, cache, t, h, n, false, scratch);
+        }
+}
+
+static void add_rmsnorm(float *y, float *x, const float *b, const float *gain, float eps,
+                        size_t n_rows, size_t n_columns)
+{
+    ASSERT(n_columns > 0 && n_columns % LANES == 0);
+    for (size_t m = 0; m < n_rows; m++, y += n_columns, x += n_columns) {
+        struct lanes squares = lanes_set(0.0f);
+
+        for (size_t c = 0; c < n_columns; c += LANES) {
+            struct lanes s = lanes_load(x + c);
+            if (b) {
+                s = lanes_add(s, lanes_load(b + m * n_columns + c));
+                lanes_store(x + c, s);
+            }
+            squares = lanes_fma(s, s, squares);
+        }
+        float mean = lanes_sum(squares) / (float)n_columns;
+        struct lanes inverse = lanes_set(1.0f / sqrtf(mean + eps));
+        for (size_t c = 0; c < n_columns; c += LANES)
+            lanes_store(y + c,
+                        lanes_mul(lanes_mul(lanes_load(x + c), inverse), lanes_load(gain + c)));
+    }
+}
+
+/* The two halves of a head, whose lanes are the pairs. */
+static void turn_head(float *x, const float *turns, size_t head_width)
+{
+    size_t half = head_width / 2;
+
+    for (size_t d = 0; d < half; d += LANES) {
+        struct lanes cosine = lanes_load(turns + d), sine = lanes_load(turns + half + d);
+        struct lanes first = lanes_load(x + d), second = lanes_load(x + half + d);
+        struct lanes minus = lanes_sub(lanes_set(0.0f), lanes_mul(second, sine));
+
+        lanes_store(x + d, lanes_fma(first, cosine, minus));
+        lanes_store(x + half + d, lanes_fma(second, cosine, lanes_mul(first, sine)));
+    }
+}
+
+static void rope(float *x, const float *turns, size_t n_rows, size_t stride, size_t n_heads,
+                 size_t head_width)
+{
+    ASSERT(head_width % (2 * LANES) == 0);
+    for (size_t m = 0; m < n_rows; m++)
+        for (size_t h = 0; h < n_heads; h++)
+            turn_head(x + m * stride + h * head_width, turns + m * head_width, head_width);
+}
+
+/* 1 / (1 + e^-g), from e^-|g| */
+static inline struct lanes sigmoid_of(struct lanes g)
+{
+    struct lanes one = lanes_set(1.0f);
+    struct lanes e = exp_of(lanes_sub(lanes_set(0.0f), lanes_abs(g)));
+
+    return lanes_div(lanes_where_negative(g, e, one), lanes_add(one, e));
+}
+
+static void swiglu(float *y, const float *x, size_t n_rows, size_t n_columns)
+{
+    ASSERT(n_columns % LANES == 0);
+    for (size_t m = 0; m < n_rows; m++, x += 2 * n_columns, y += n_columns) {
+        for (size_t c = 0; c < n_columns; c += LANES) {
+            struct lanes gate = lanes_load(x + c), up = lanes_load(x + n_columns + c);
+            lanes_store(y + c, lanes_mul(lanes_mul(gate, sigmoid_of(gate)), up));
+        }
     }
 }
 
@@ -280,6 +426,10 @@ static inline void fill_rows(struct kernels *kernels)
     kernels->gelu = gelu;
     kernels->attention = attention;
     kernels->unit_mean = unit_mean;
+    kernels->attention_cached = attention_cached;
+    kernels->add_rmsnorm = add_rmsnorm;
+    kernels->rope = rope;
+    kernels->swiglu = swiglu;
 }
 
 #endif

@@ -5,18 +5,11 @@
 
 enum {
     GROUPS_MAX = 256,
-    LINEAR_PARTS_MAX = 3,
-    PACKING_BYTES_MAX = 16 << 20,
-};
-
-struct linear {
-    struct kernels_int8_weights
-        int8;         /* values and scales NULL for ENCODER_F32; shape, bias always */
-    const float *f32; /* (N, K), NULL for ENCODER_INT8 */
+    PARTS_MAX = 3, /* of a layer: query, key and value */
 };
 
 struct layer {
-    struct linear qkv, attention, up, down;
+    struct dense qkv, attention, up, down;
 };
 
 struct encoder {
@@ -48,111 +41,29 @@ struct encoder_session {
     float *vectors;
 };
 
-/* 16 outputs' weights, side by side in w, to the layout of kernels.h; rounded by the kernel that
- * rounds activations. False when a value is not finite. */
-static bool pack_group(const struct kernels *kernels, const float *w,
-                       const struct kernels_int8_rows *rounded, uint8_t *values, float *scales,
-                       size_t n_outputs)
-{
-    size_t n_inputs = rounded->n_columns, n_blocks = n_inputs / KERNELS_BLOCK;
-    bool is_finite = true;
-
-    kernels->quantise(rounded, w);
-    for (size_t n = 0; n < KERNELS_LANES; n++) {
-        for (size_t b = 0; b < n_blocks; b++) {
-            scales[b * n_outputs + n] = rounded->scales[n * n_blocks + b];
-            is_finite &= !isnan(rounded->scales[n * n_blocks + b]);
-        }
-    }
-    for (size_t k = 0; k < n_inputs; k += 4) {
-        for (size_t n = 0; n < KERNELS_LANES; n++, values += 4) {
-            uint32_t four;
-            memcpy(&four, rounded->values + n * n_inputs + k, sizeof(four));
-            four ^= 0x80808080; /* 128 more, in each byte */
-            memcpy(values, &four, sizeof(four));
-        }
-    }
-    return is_finite;
-}
-
-static bool init_rows(size_t n_tokens, size_t n_columns, struct arena *arena,
-                      struct kernels_int8_rows *rows)
-{
-    size_t n_blocks = n_tokens * n_columns / KERNELS_BLOCK;
-
-    rows->n_columns = n_columns;
-    rows->values = arena_alloc(arena, n_tokens, n_columns, 64);
-    rows->scales = arena_alloc(arena, n_blocks, sizeof(float), 64);
-    rows->offsets = arena_alloc(arena, n_blocks, sizeof(int32_t), 64);
-    return rows->values && rows->scales && rows->offsets;
-}
-
-static enum rc pack_int8(const float *const *parts, const struct bert_tensor *first, size_t n_parts,
-                         const struct kernels *kernels, struct arena *arena, struct linear *linear,
-                         struct err *err)
-{
-    size_t n_rows = first->shape[0], n_inputs = first->shape[1], n_outputs = n_parts * n_rows;
-    uint8_t *values = arena_alloc(arena, n_outputs, n_inputs, 64);
-    float *scales = arena_alloc(arena, n_outputs * n_inputs / KERNELS_BLOCK, sizeof(float), 64);
-    struct kernels_int8_rows rounded = { .n_rows = KERNELS_LANES };
-    struct arena scratch;
-    enum rc rc = RC_OK;
-
-    if (!values || !scales)
-        return arena_fail(arena, err, "packed weights");
-    arena_init(&scratch, PACKING_BYTES_MAX);
-    if (!init_rows(KERNELS_LANES, n_inputs, &scratch, &rounded))
-        rc = arena_fail(&scratch, err, "packing");
-    for (size_t n = 0; n < n_outputs && !rc; n += KERNELS_LANES) /* n_rows is a multiple of 32 */
-        if (!pack_group(kernels, parts[n / n_rows] + n % n_rows * n_inputs, &rounded,
-                        values + n * n_inputs, scales + n, n_outputs))
-            rc = err_set(err, RC_CORRUPT,
-                         "tensor '%s' or a neighbour has a value that is not finite", first->name);
-    arena_release(&scratch);
-    linear->int8.values = values;
-    linear->int8.scales = scales;
-    return rc;
-}
-
-static enum rc copy_parts(const float *const *parts, size_t n_values, size_t n_parts,
-                          struct arena *arena, const float **ret_values, struct err *err)
-{
-    float *values = arena_alloc(arena, n_parts * n_values, sizeof(float), 64);
-
-    if (!values)
-        return arena_fail(arena, err, "weights");
-    for (size_t p = 0; p < n_parts; p++)
-        memcpy(values + p * n_values, parts[p], n_values * sizeof(float));
-    *ret_values = values;
-    return RC_OK;
-}
-
 /* n_parts linear layers of one shape as one: their weights are in the slots from `first` on, each
  * followed by its bias. */
-static enum rc init_linear(const struct bert *bert, enum encoder_precision precision,
-                           enum bert_slot first, size_t n_parts, size_t layer,
-                           const struct kernels *kernels, struct arena *arena,
-                           struct linear *linear, struct err *err)
+static enum rc init_dense(const struct bert *bert, enum dense_precision precision,
+                          enum bert_slot first, size_t n_parts, size_t layer,
+                          const struct kernels *kernels, struct arena *arena, struct dense *dense,
+                          struct err *err)
 {
-    const struct bert_tensor *t = &bert->layout.tensors[bert_tensor_index(first, layer)];
-    const float *weights[LINEAR_PARTS_MAX], *biases[LINEAR_PARTS_MAX];
+    const struct bert_tensor *tensors = bert->layout.tensors;
+    size_t n_inputs = tensors[bert_tensor_index(first, layer)].shape[1];
+    struct dense_part parts[PARTS_MAX];
 
-    ASSERT(n_parts <= LINEAR_PARTS_MAX);
+    ASSERT(n_parts <= PARTS_MAX);
     for (size_t p = 0; p < n_parts; p++) {
-        weights[p] = bert_values(bert, (enum bert_slot)(first + 2 * p), layer);
-        biases[p] = bert_values(bert, (enum bert_slot)(first + 2 * p + 1), layer);
+        enum bert_slot weights = (enum bert_slot)(first + 2 * p);
+        const struct bert_tensor *t = &tensors[bert_tensor_index(weights, layer)];
+        parts[p] = (struct dense_part){ t->name, bert_values(bert, weights, layer),
+                                        bert_values(bert, (enum bert_slot)(weights + 1), layer),
+                                        t->shape[0] };
     }
-    *linear =
-        (struct linear){ .int8 = { .n_outputs = n_parts * t->shape[0], .n_inputs = t->shape[1] } };
-    enum rc rc = copy_parts(biases, t->shape[0], n_parts, arena, &linear->int8.bias, err);
-    if (rc)
-        return rc;
-    if (precision == ENCODER_F32)
-        return copy_parts(weights, t->n_values, n_parts, arena, &linear->f32, err);
-    return pack_int8(weights, t, n_parts, kernels, arena, linear, err);
+    return dense_init(dense, parts, n_parts, n_inputs, precision, kernels, arena, err);
 }
 
-enum rc encoder_new(const struct bert *bert, enum encoder_precision precision,
+enum rc encoder_new(const struct bert *bert, enum dense_precision precision,
                     const struct kernels *kernels, struct arena *arena,
                     struct encoder **ret_encoder, struct err *err)
 {
@@ -170,7 +81,7 @@ enum rc encoder_new(const struct bert *bert, enum encoder_precision precision,
         const struct {
             enum bert_slot first;
             size_t n_parts;
-            struct linear *linear;
+            struct dense *dense;
         } parts[] = {
             { BERT_QUERY_WEIGHT, 3, &layer->qkv },
             { BERT_ATTENTION_WEIGHT, 1, &layer->attention },
@@ -178,8 +89,8 @@ enum rc encoder_new(const struct bert *bert, enum encoder_precision precision,
             { BERT_DOWN_WEIGHT, 1, &layer->down },
         };
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-            enum rc rc = init_linear(bert, precision, parts[i].first, parts[i].n_parts, l, kernels,
-                                     arena, parts[i].linear, err);
+            enum rc rc = init_dense(bert, precision, parts[i].first, parts[i].n_parts, l, kernels,
+                                    arena, parts[i].dense, err);
             if (rc)
                 return rc;
         }
@@ -224,10 +135,9 @@ static enum rc init_worker(const struct bert_config *c, struct arena *arena, str
     w->wide = arena_alloc(arena, n_tokens, larger(3 * c->width, c->ff_width) * sizeof(float), 64);
     w->narrow = arena_alloc(arena, n_tokens, c->width * sizeof(float), 64);
     w->scratch = arena_alloc(arena, n_scratch, sizeof(float), 64);
-    if (!w->x || !w->wide || !w->narrow || !w->scratch ||
-        !init_rows(n_tokens, larger(c->width, c->ff_width), arena, &w->rows))
+    if (!w->x || !w->wide || !w->narrow || !w->scratch)
         return arena_fail(arena, err, "encoder session");
-    return RC_OK;
+    return dense_rows_init(&w->rows, n_tokens, larger(c->width, c->ff_width), arena, err);
 }
 
 enum rc encoder_session_new(const struct encoder *encoder, const struct kernels *kernels,
@@ -251,20 +161,6 @@ enum rc encoder_session_new(const struct encoder *encoder, const struct kernels 
     }
     *ret_session = s;
     return RC_OK;
-}
-
-static void apply(const struct kernels *kernels, const struct linear *linear, struct worker *w,
-                  float *y, const float *x, size_t n_tokens)
-{
-    if (linear->f32) {
-        kernels->linear_f32(y, x, linear->f32, linear->int8.bias, n_tokens, linear->int8.n_outputs,
-                            linear->int8.n_inputs);
-        return;
-    }
-    w->rows.n_rows = n_tokens;
-    w->rows.n_columns = linear->int8.n_inputs;
-    kernels->quantise(&w->rows, x);
-    kernels->linear_int8(y, &w->rows, &linear->int8);
 }
 
 /* x += y, normalised with the gain in `slot` and the bias in the next. */
@@ -323,14 +219,14 @@ static void run_layer(const struct encoder_session *s, struct worker *w, const s
     const struct kernels *kernels = s->kernels;
     const struct layer *layer = &s->encoder->layers[l];
 
-    apply(kernels, &layer->qkv, w, w->wide, w->x, n_tokens);
+    dense_apply(&layer->qkv, kernels, &w->rows, w->wide, w->x, n_tokens);
     attend(s, w, g);
-    apply(kernels, &layer->attention, w, w->wide, w->narrow, n_tokens);
+    dense_apply(&layer->attention, kernels, &w->rows, w->wide, w->narrow, n_tokens);
     add_and_normalise(s, w->x, w->wide, BERT_ATTENTION_NORM_GAIN, l, n_tokens);
 
-    apply(kernels, &layer->up, w, w->wide, w->x, n_tokens);
+    dense_apply(&layer->up, kernels, &w->rows, w->wide, w->x, n_tokens);
     kernels->gelu(w->wide, n_tokens * layer->up.int8.n_outputs);
-    apply(kernels, &layer->down, w, w->narrow, w->wide, n_tokens);
+    dense_apply(&layer->down, kernels, &w->rows, w->narrow, w->wide, n_tokens);
     add_and_normalise(s, w->x, w->narrow, BERT_DOWN_NORM_GAIN, l, n_tokens);
 }
 

@@ -5,7 +5,7 @@
  *   per layer: x = LN(x + Wo attention(Wq x, Wk x, Wv x)), x = LN(x + Wd gelu(Wu x))
  *   vector = mean over the text's tokens of x, scaled to length 1
  *
- * Every matrix product is int8 (ENCODER_INT8: what serves) or f32 (ENCODER_F32: what it is compared
+ * Every matrix product is int8 (DENSE_INT8: what serves) or f32 (DENSE_F32: what it is compared
  * with); all else is f32 and the same code. A vector depends on its own text alone, to the last
  * bit: not on the other texts of a run, their order, the number of workers or the CPU (kernels.h).
  *
@@ -25,13 +25,12 @@
 #include "base/pool.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/bert.h"
+#include "engine/model/dense.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum { ENCODER_GROUP_TOKENS = 128 };
-
-enum encoder_precision { ENCODER_INT8, ENCODER_F32 };
 
 struct encoder;         /* packed weights; immutable, shared between threads */
 struct encoder_session; /* the memory of runs; for one thread at a time */
@@ -51,7 +50,7 @@ struct encoder_text {
  *         RC_CORRUPT  a weight is not a finite number
  *         RC_LIMIT, RC_NOMEM
  */
-MUST_CHECK enum rc encoder_new(const struct bert *bert, enum encoder_precision precision,
+MUST_CHECK enum rc encoder_new(const struct bert *bert, enum dense_precision precision,
                                const struct kernels *kernels, struct arena *arena,
                                struct encoder **ret_encoder, struct err *err);
 

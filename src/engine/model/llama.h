@@ -11,7 +11,14 @@
 #ifndef ENGINE_LLAMA_H
 #define ENGINE_LLAMA_H
 
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
 #include <stddef.h>
+
+struct gguf;
+struct gguf_tensor;
 
 enum {
     LLAMA_LAYERS_MAX = 128,
@@ -75,5 +82,38 @@ static inline const float *llama_values(const struct llama *llama, enum llama_sl
 /* (rows, columns) of a slot's tensors; a vector has one column. */
 void llama_shape(const struct llama_config *config, enum llama_slot slot, size_t *ret_rows,
                  size_t *ret_columns);
+
+/* The tensors as they lie in a GGUF file, all there and of the right shape. */
+struct llama_file {
+    struct llama_config config;
+    const struct gguf_tensor **tensors; /* (llama_n_tensors(),), indexed by llama_tensor_index() */
+};
+
+/**
+ * Finds a Llama decoder in a file: keys llama.*, tensors token_embd, blk.N.*, output_norm.
+ *
+ * @param gguf  borrowed: must outlive *ret_file
+ *
+ * @return RC_OK
+ *         RC_UNSUPPORTED  another architecture; a head of its own, biases, or any other tensor that
+ *                         we do not use; a shape that the kernels do not have; scaled positions
+ *         RC_NOT_FOUND    a key or a tensor is missing
+ *         RC_INVALID      a key is of the wrong kind or out of range
+ *         RC_CORRUPT      a tensor has another shape
+ *         RC_LIMIT, RC_NOMEM
+ */
+MUST_CHECK enum rc llama_file_open(const struct gguf *gguf, struct arena *arena,
+                                   struct llama_file *ret_file, struct err *err);
+
+/* "blk.3.attn_q.weight" */
+struct str llama_tensor_name(const struct llama_file *file, enum llama_slot slot, size_t layer);
+
+/* Rows first to first + n of a tensor as f32, in the order of struct llama: out (n, columns). */
+void llama_read_rows(const struct llama_file *file, enum llama_slot slot, size_t layer,
+                     size_t first, size_t n, float *ret_values);
+
+/* All of it: the arena must have room for 4 bytes per weight. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc llama_dequantise(const struct llama_file *file, struct arena *arena,
+                                    struct llama *ret_llama, struct err *err);
 
 #endif

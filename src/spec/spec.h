@@ -109,8 +109,10 @@ enum spec_method { SPEC_LORA, SPEC_FULL };
 struct spec_training {
     size_t n_candidates;
     enum spec_candidate *candidates;
-    enum spec_method method;     /* of the fine-tuned candidate */
-    int64_t epochs, batch, rank; /* rank: of LoRA */
+    enum spec_method method;           /* of the fine-tuned candidate */
+    int64_t epochs, challenger_epochs; /* from the base; from production's weights */
+    int64_t frozen_layers;             /* lower ones that fine-tuning leaves as they are */
+    int64_t batch, rank;               /* rank: of LoRA */
     double learning_rate, head_learning_rate, weight_decay, warm_up; /* warm_up: share of steps */
     int64_t budget_tokens; /* of the fine-tuned candidate */
     int64_t seed;

@@ -80,7 +80,11 @@ struct train_options {
     float warmup;             /* share of the steps, in [0, 1) */
     float weight_decay, clip; /* >= 0; clip 0: none */
     float dropout;            /* in [0, 1) */
-    size_t lora_rank;         /* TRAIN_LORA: 1 to LORA_RANK_MAX */
+    size_t frozen_layers; /* TRAIN_FULL: as many lower layers, and the embeddings, stay as they are
+                             and see no dropout; below n_layers. 0: everything is trained */
+    size_t cache_bytes;   /* what frozen layers make of the rows is computed once when it takes no
+                             more   than this, else at each pass; equal up to rounding */
+    size_t lora_rank;     /* TRAIN_LORA: 1 to LORA_RANK_MAX */
     float lora_alpha;
     uint64_t seed;
 };

@@ -45,35 +45,45 @@ static enum rc add_lora(const struct lora *lora, const float *values, struct are
     return RC_OK;
 }
 
-enum rc train_adapter_tensors(const struct train_result *result, const struct bert_layout *layout,
+/* The tensors that are not the base's; returns how many. */
+static size_t add_changed(const float *weights, const struct bert *base,
+                          struct safetensors_tensor *tensors)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < base->layout.n_tensors; i++) {
+        const struct bert_tensor *t = &base->layout.tensors[i];
+
+        if (memcmp(weights + t->offset, base->values[i], t->n_values * sizeof(float)) != 0)
+            tensors[n++] = tensor_of(t->name, weights + t->offset, t->shape[0],
+                                     t->rank == 2 ? t->shape[1] : 0);
+    }
+    return n;
+}
+
+enum rc train_adapter_tensors(const struct train_result *result, const struct bert *base,
                               size_t n_classes, struct arena *arena,
                               struct safetensors_tensor **ret_tensors, size_t *ret_n,
                               struct err *err)
 {
+    const struct bert_layout *layout = &base->layout;
     struct lora lora = { layout, result->lora_rank, result->lora_alpha, 0 };
-    struct safetensors_tensor *tensors;
-    size_t n = 2;
+    size_t n_pairs = lora_n_pairs(&lora), n = 2;
+    struct safetensors_tensor *tensors =
+        arena_array(arena, struct safetensors_tensor, n + layout->n_tensors + 2 * n_pairs);
 
-    if (result->method == TRAIN_FULL)
-        n += layout->n_tensors;
-    if (result->method == TRAIN_LORA)
-        n += 2 * lora_n_pairs(&lora);
-    tensors = arena_array(arena, struct safetensors_tensor, n);
     if (!tensors)
         return arena_fail(arena, err, "tensors of an adapter");
 
     tensors[0] = tensor_of("heads.weight", result->head_weight, n_classes, layout->config.width);
     tensors[1] = tensor_of("heads.bias", result->head_bias, n_classes, 0);
-    for (size_t i = 0; i < layout->n_tensors && result->method == TRAIN_FULL; i++) {
-        const struct bert_tensor *t = &layout->tensors[i];
-
-        tensors[2 + i] = tensor_of(t->name, result->weights + t->offset, t->shape[0],
-                                   t->rank == 2 ? t->shape[1] : 0);
-    }
+    if (result->method == TRAIN_FULL)
+        n += add_changed(result->weights, base, tensors + n);
     if (result->method == TRAIN_LORA) {
-        enum rc rc = add_lora(&lora, result->lora, arena, tensors + 2, err);
+        enum rc rc = add_lora(&lora, result->lora, arena, tensors + n, err);
         if (rc)
             return rc;
+        n += 2 * n_pairs;
     }
     *ret_tensors = tensors;
     *ret_n = n;

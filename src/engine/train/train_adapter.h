@@ -12,16 +12,15 @@
 #include "engine/train/train.h"
 
 /**
- * The encoder part of an adapter: heads; with TRAIN_FULL every BERT tensor, with TRAIN_LORA every A
- * and B.
+ * The encoder part of an adapter: heads; with TRAIN_FULL every BERT tensor that is not the base's,
+ * with TRAIN_LORA every A and B.
  *
  * @param result  borrowed: the tensors point into it
  * @param arena   owns the table and the names
  * @return RC_OK, RC_LIMIT, RC_NOMEM
  */
-MUST_CHECK enum rc train_adapter_tensors(const struct train_result *result,
-                                         const struct bert_layout *layout, size_t n_classes,
-                                         struct arena *arena,
+MUST_CHECK enum rc train_adapter_tensors(const struct train_result *result, const struct bert *base,
+                                         size_t n_classes, struct arena *arena,
                                          struct safetensors_tensor **ret_tensors, size_t *ret_n,
                                          struct err *err);
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint32_t *order,
+size_t trainer_pack(struct trainer *t, const struct train_set *set, const uint32_t *order,
                     size_t first, size_t n, bool with_labels)
 {
     size_t n_fields = t->net.heads.n_fields;
@@ -14,10 +14,12 @@ size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint3
 
     *pack = (struct train_batch){ .tokens = t->pack_tokens,
                                   .starts = t->pack_starts,
+                                  .lower = set->lower ? t->pack_lower : NULL,
                                   .labels = with_labels ? t->pack_labels : NULL,
                                   .weights = pack->weights };
     for (size_t i = first; i < n && pack->n_rows < t->memory.rows_max; i++) {
-        const struct train_row *row = &rows[order ? order[i] : i];
+        size_t r = order ? order[i] : i;
+        const struct train_row *row = &set->rows->at[r];
 
         if (pack->n_tokens + row->n_tokens > t->memory.tokens_max)
             break;
@@ -25,6 +27,8 @@ size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint3
             t->pack_tokens[pack->n_tokens + j] = (int32_t)t->words.number[row->tokens[j]];
         memcpy(t->pack_labels + pack->n_rows * n_fields, row->labels,
                n_fields * sizeof(*row->labels));
+        if (set->lower)
+            t->pack_lower[pack->n_rows] = set->lower[r];
         pack->n_tokens += row->n_tokens;
         t->pack_starts[++pack->n_rows] = pack->n_tokens;
     }
@@ -43,14 +47,16 @@ enum rc trainer_report(const struct trainer *t, const struct train_progress *pro
 /* Passes of all rows; report is what the progress says besides. seen may look at the memory. */
 struct sweep {
     struct train_progress report;
+    bool lower_only; /* the frozen layers alone */
     void (*seen)(struct trainer *t, void *context, const struct train_row *rows, size_t first,
                  size_t n);
     void *context;
 };
 
-static enum rc sweep_rows(struct trainer *t, const struct train_rows *rows, struct sweep *sweep,
+static enum rc sweep_rows(struct trainer *t, const struct train_set *set, struct sweep *sweep,
                           struct err *err)
 {
+    const struct train_rows *rows = set->rows;
     int64_t begun = t->host->clock.monotonic_us(t->host->clock.self);
     float dropout = t->net.dropout;
     size_t tokens = 0, n;
@@ -58,8 +64,11 @@ static enum rc sweep_rows(struct trainer *t, const struct train_rows *rows, stru
 
     t->net.dropout = 0.0f;
     for (size_t first = 0; first < rows->n && !rc; first += n) {
-        n = trainer_pack(t, rows->at, NULL, first, rows->n, false);
-        train_network_pass(&t->net, &t->memory, &t->pack, t->host->pool);
+        n = trainer_pack(t, set, NULL, first, rows->n, false);
+        if (sweep->lower_only)
+            train_network_lower(&t->net, &t->memory, &t->pack, t->host->pool);
+        else
+            train_network_pass(&t->net, &t->memory, &t->pack, t->host->pool);
         sweep->seen(t, sweep->context, rows->at + first, first, n);
 
         double seconds = (double)(t->host->clock.monotonic_us(t->host->clock.self) - begun) / 1e6;
@@ -84,7 +93,62 @@ static void keep_features(struct trainer *t, void *context, const struct train_r
     memcpy(features + first * width, t->memory.features, n * width * sizeof(*features));
 }
 
-enum rc trainer_features(struct trainer *t, const struct train_rows *rows, float *features,
+static size_t tokens_of(const struct train_rows *rows)
+{
+    size_t n = 0;
+
+    for (size_t r = 0; r < rows->n; r++)
+        n += rows->at[r].n_tokens;
+    return n;
+}
+
+static void keep_lower(struct trainer *t, void *context, const struct train_row *rows, size_t first,
+                       size_t n)
+{
+    size_t width = t->net.layout->config.width;
+    const float *from = t->memory.layers[t->net.frozen_layers].input;
+    float **to = context;
+
+    for (size_t r = 0; r < n; r++)
+        memcpy(to[first + r], from + t->pack.starts[r] * width,
+               rows[r].n_tokens * width * sizeof(*from));
+}
+
+static enum rc keep_set(struct trainer *t, struct train_set *set, struct err *err)
+{
+    size_t width = t->net.layout->config.width, at = 0;
+    float *all = arena_alloc(t->arena, tokens_of(set->rows) * width, sizeof(float), 64);
+    float **lower = arena_array(t->arena, float *, set->rows->n + 1);
+    struct sweep sweep = {
+        .report = { .phase = TRAIN_PHASE_FEATURES, .loss = NAN, .score = NAN },
+        .lower_only = true,
+        .seen = keep_lower,
+        .context = lower,
+    };
+
+    if (!all || !lower)
+        return arena_fail(t->arena, err, "outputs of the frozen layers");
+    for (size_t r = 0; r < set->rows->n; r++) {
+        lower[r] = all + at * width;
+        at += set->rows->at[r].n_tokens;
+    }
+    enum rc rc = sweep_rows(t, set, &sweep, err);
+    set->lower = (const float **)lower;
+    return rc;
+}
+
+enum rc trainer_keep_lower(struct trainer *t, struct err *err)
+{
+    size_t tokens = tokens_of(t->train.rows) + tokens_of(t->valid.rows);
+
+    if (t->net.frozen_layers == 0 ||
+        tokens > t->options->cache_bytes / (t->net.layout->config.width * sizeof(float)))
+        return RC_OK;
+    enum rc rc = keep_set(t, &t->train, err);
+    return rc ? rc : keep_set(t, &t->valid, err);
+}
+
+enum rc trainer_features(struct trainer *t, const struct train_set *set, float *features,
                          struct err *err)
 {
     struct sweep sweep = {
@@ -93,7 +157,7 @@ enum rc trainer_features(struct trainer *t, const struct train_rows *rows, float
         .context = features,
     };
 
-    return sweep_rows(t, rows, &sweep, err);
+    return sweep_rows(t, set, &sweep, err);
 }
 
 static void count_answers(struct trainer *t, void *context, const struct train_row *rows,
@@ -118,7 +182,7 @@ enum rc trainer_evaluate(struct trainer *t, double *ret_score, struct err *err)
     };
 
     train_score_reset(&t->score);
-    enum rc rc = sweep_rows(t, &t->job->valid, &sweep, err);
+    enum rc rc = sweep_rows(t, &t->valid, &sweep, err);
     if (!rc)
         *ret_score = train_score_macro_f1(&t->score);
     return rc;

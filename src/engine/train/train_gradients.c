@@ -2,7 +2,8 @@
  * train_gradients.c - the gradients of all weights, from what the pass left in memory.
  *
  * The work of a batch is a list of tasks that depend on the shape alone, not on the threads: tiles
- * of the linear weights, the sums of each normalisation, the embeddings, the heads.
+ * of the linear weights, the sums of each normalisation, the embeddings, the heads; of layers that
+ * are not frozen.
  */
 #include "engine/train/train_network.h"
 
@@ -162,20 +163,29 @@ static void heads_task(const struct work *w)
 }
 
 /* The tasks in the order of their numbers: tiles of each linear weight, layer by layer; the heads;
- * and with TRAIN_PARTS_ALL the normalisations, the words and the positions. */
-static bool is_linear(const struct bert_tensor *t)
+ * and with TRAIN_PARTS_ALL the normalisations, and the embeddings unless they are frozen. */
+static size_t tiles_of(const struct train_network *net, const struct bert_tensor *t)
 {
-    return t->rank == 2 && t->slot >= BERT_LAYER_SLOTS;
+    bool linear = t->rank == 2 && t->slot >= BERT_LAYER_SLOTS;
+
+    return linear && t->layer >= net->frozen_layers ? tiles(t->shape[0]) * tiles(t->shape[1]) : 0;
 }
 
-static size_t n_tiles(const struct bert_layout *layout)
+static size_t n_tiles(const struct train_network *net)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < layout->n_tensors; i++)
-        if (is_linear(&layout->tensors[i]))
-            n += tiles(layout->tensors[i].shape[0]) * tiles(layout->tensors[i].shape[1]);
+    for (size_t i = 0; i < net->layout->n_tensors; i++)
+        n += tiles_of(net, &net->layout->tensors[i]);
     return n;
+}
+
+/* Of the normalisations: two of each trained layer, and the embedding's. */
+static size_t n_norms(const struct train_network *net)
+{
+    size_t layers = net->layout->config.n_layers - net->frozen_layers;
+
+    return 2 * layers + (net->frozen_layers == 0);
 }
 
 static void tile_task(const struct work *w, size_t task)
@@ -183,7 +193,7 @@ static void tile_task(const struct work *w, size_t task)
     const struct bert_tensor *t = w->net->layout->tensors;
 
     for (;; t++) {
-        size_t n = is_linear(t) ? tiles(t->shape[0]) * tiles(t->shape[1]) : 0;
+        size_t n = tiles_of(w->net, t);
 
         if (task < n)
             break;
@@ -195,7 +205,7 @@ static void tile_task(const struct work *w, size_t task)
 static void run_task(void *context, size_t task, size_t worker)
 {
     const struct work *w = context;
-    size_t tile_tasks = n_tiles(w->net->layout), norms = 2 * w->net->layout->config.n_layers + 1;
+    size_t tile_tasks = n_tiles(w->net), norms = n_norms(w->net);
     (void)worker;
 
     if (task < tile_tasks) {
@@ -205,12 +215,12 @@ static void run_task(void *context, size_t task, size_t worker)
     task -= tile_tasks;
     if (task == 0)
         heads_task(w);
-    else if (task == 1)
+    else if (task < 1 + norms)
+        norm_task(w, 2 * w->net->frozen_layers + task - 1);
+    else if (task == 1 + norms)
         positions_task(w);
-    else if (task < 2 + WORD_TASKS)
-        words_task(w, task - 2);
-    else if (task < 2 + WORD_TASKS + norms)
-        norm_task(w, task - 2 - WORD_TASKS);
+    else
+        words_task(w, task - 2 - norms);
 }
 
 void train_network_gradients(const struct train_network *net, struct train_memory *memory,
@@ -218,9 +228,9 @@ void train_network_gradients(const struct train_network *net, struct train_memor
                              bool accumulate, float *gradients, struct pool *pool)
 {
     struct work work = { net, memory, batch, parts, accumulate, gradients };
-    size_t n_tasks = n_tiles(net->layout) + 1;
+    size_t n_tasks = n_tiles(net) + 1;
 
     if (parts == TRAIN_PARTS_ALL)
-        n_tasks += 1 + WORD_TASKS + 2 * net->layout->config.n_layers + 1;
+        n_tasks += n_norms(net) + (net->frozen_layers == 0 ? 1 + WORD_TASKS : 0);
     pool_run(pool, n_tasks, run_task, &work);
 }

@@ -150,9 +150,9 @@ static enum rc start_fields(struct trainer *t, struct arena *arena, struct err *
 
     if (!train || !valid)
         return arena_fail(arena, err, "features");
-    enum rc rc = trainer_features(t, &t->job->train, train, err);
+    enum rc rc = trainer_features(t, &t->train, train, err);
     if (!rc)
-        rc = trainer_features(t, &t->job->valid, valid, err);
+        rc = trainer_features(t, &t->valid, valid, err);
     for (size_t f = 0; f < t->net.heads.n_fields && !rc; f++) {
         const struct train_progress report = { .phase = TRAIN_PHASE_HEAD,
                                                .done = f,

@@ -24,8 +24,15 @@ struct train_words {
     uint32_t *number; /* (V,): where id[number] is the word; else not defined */
 };
 
+/* Rows as the run reads them. */
+struct train_set {
+    const struct train_rows *rows;
+    const float *
+        *lower; /* (rows.n,): outputs of the frozen layers, see train_batch; NULL: not kept */
+};
+
 /* The flat values are three neighbours: the network, the heads, and with LoRA its A and B. What is
- * trained is a neighbouring range of them: the first two, or the last two. */
+ * trained is a range at their end: all, without the frozen layers, or without the network. */
 struct trainer {
     const struct train_job *job;
     const struct train_options *options;
@@ -36,6 +43,7 @@ struct trainer {
     struct bert_layout layout; /* the base's, with words.n words */
     struct train_network net;
     struct train_memory memory;
+    struct train_set train, valid;
     struct lora lora;
     float *values;    /* (n_values,) */
     float *gradients; /* (n_values,); NULL for TRAIN_FROZEN */
@@ -46,10 +54,11 @@ struct trainer {
     struct train_score score;
     double frozen_score; /* of the head before any step; NaN without validation rows */
 
-    struct train_batch pack; /* the arrays that packs are built in */
-    int32_t *pack_tokens;    /* (tokens_max,) */
-    size_t *pack_starts;     /* (rows_max + 1,) */
-    int32_t *pack_labels;    /* (rows_max, n_fields) */
+    struct train_batch pack;  /* the arrays that packs are built in */
+    int32_t *pack_tokens;     /* (tokens_max,) */
+    size_t *pack_starts;      /* (rows_max + 1,) */
+    const float **pack_lower; /* (rows_max,) */
+    int32_t *pack_labels;     /* (rows_max, n_fields) */
 };
 
 /* Which words the rows have, and the layout with those alone. */
@@ -60,12 +69,16 @@ void trainer_scatter_weights(const struct trainer *t, const float *values, float
 
 /* Packs as many of the rows order[first..n) as fit, at least one; order NULL: rows first..n
  * themselves. labels NULL when not wanted. Returns how many. */
-size_t trainer_pack(struct trainer *t, const struct train_row *rows, const uint32_t *order,
+size_t trainer_pack(struct trainer *t, const struct train_set *set, const uint32_t *order,
                     size_t first, size_t n, bool with_labels);
 
+/* Computes what frozen layers make of the rows, once, if the options give the memory. RC_CANCELLED,
+ * RC_NOMEM. */
+MUST_CHECK enum rc trainer_keep_lower(struct trainer *t, struct err *err);
+
 /* f of all rows, (n, C), by the network as it stands. RC_CANCELLED. */
-MUST_CHECK enum rc trainer_features(struct trainer *t, const struct train_rows *rows,
-                                    float *features, struct err *err);
+MUST_CHECK enum rc trainer_features(struct trainer *t, const struct train_set *set, float *features,
+                                    struct err *err);
 
 /* Macro-F1 of the network as it stands on the validation rows. RC_CANCELLED. */
 MUST_CHECK enum rc trainer_evaluate(struct trainer *t, double *ret_score, struct err *err);

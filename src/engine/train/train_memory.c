@@ -33,16 +33,18 @@ static enum rc layer_init(struct train_layer *layer, const struct bert_config *c
     return allocate(areas, ARRAY_LEN(areas), arena, err);
 }
 
-static enum rc layers_init(struct train_memory *memory, const struct bert_config *config,
+/* Layers that keep nothing for a backward pass share the first one's memory. */
+static enum rc layers_init(const struct train_network *net, struct train_memory *memory,
                            bool training, struct arena *arena, struct err *err)
 {
+    const struct bert_config *config = &net->layout->config;
     enum rc rc = RC_OK;
 
     memory->layers = arena_array(arena, struct train_layer, config->n_layers);
     if (!memory->layers)
         return arena_fail(arena, err, "memory of training");
     for (size_t l = 0; l < config->n_layers && !rc; l++) {
-        if (training || l == 0)
+        if ((training && l >= net->frozen_layers) || l == 0)
             rc = layer_init(&memory->layers[l], config, memory->tokens_max, arena, err);
         else
             memory->layers[l] = memory->layers[0];
@@ -92,7 +94,7 @@ enum rc train_memory_init(const struct train_network *net, size_t tokens_max, si
     };
 
     ASSERT(n_ranges >= 1 && n_ranges <= TRAIN_RANGES_MAX);
-    enum rc rc = layers_init(&m, config, training, arena, err);
+    enum rc rc = layers_init(net, &m, training, arena, err);
     if (!rc)
         rc = allocate(both, ARRAY_LEN(both), arena, err);
     if (!rc && training)

@@ -43,8 +43,9 @@ static struct train_dropout dropout_at(const struct train_network *net, size_t l
                                        enum site site)
 {
     uint64_t key = train_random(net->random_key, layer * SITES_END + site);
+    bool frozen = site == SITE_EMBEDDING ? net->frozen_layers > 0 : layer < net->frozen_layers;
 
-    return train_dropout_of(net->dropout, (uint32_t)(key >> 32));
+    return train_dropout_of(frozen ? 0.0f : net->dropout, (uint32_t)(key >> 32));
 }
 
 /* y (n, out) = x W^T, without the bias; W is (out, in). */
@@ -203,10 +204,53 @@ static void layer_backward(const struct pass *p, const struct range *range, size
     for (size_t r = range->first_row; r < range->end_row; r++)
         train_attention_backward(net, layer, dcontext, p->batch->starts[r], p->batch->starts[r + 1],
                                  dropout_at(net, l, SITE_PROBABILITIES), p->memory->square[worker]);
+    if (l > 0 && l == net->frozen_layers)
+        return; /* nobody wants the gradient of a frozen layer's output */
     linear_backward(net, BERT_QUERY_WEIGHT, l, layer->qkv + 3 * at, 3 * width, grad, true, n);
     linear_backward(net, BERT_KEY_WEIGHT, l, layer->qkv + 3 * at + width, 3 * width, grad, true, n);
     linear_backward(net, BERT_VALUE_WEIGHT, l, layer->qkv + 3 * at + 2 * width, 3 * width, grad,
                     true, n);
+}
+
+static void layers_forward(const struct pass *p, const struct range *range, size_t first,
+                           size_t end, size_t worker)
+{
+    struct train_layer *layers = p->memory->layers;
+
+    for (size_t l = first; l < end; l++)
+        layer_forward(p, range, l,
+                      l + 1 < p->net->layout->config.n_layers ? layers[l + 1].input
+                                                              : p->memory->output,
+                      worker);
+}
+
+/* The input of the first layer that is not frozen: kept from before, or computed. */
+static void lower_forward(const struct pass *p, const struct range *range, size_t worker)
+{
+    size_t width = p->net->layout->config.width, frozen = p->net->frozen_layers;
+    const size_t *starts = p->batch->starts;
+
+    if (!p->batch->lower) {
+        embed(p, range);
+        layers_forward(p, range, 0, frozen, worker);
+        return;
+    }
+    for (size_t r = range->first_row; r < range->end_row; r++)
+        memcpy(p->memory->layers[frozen].input + starts[r] * width, p->batch->lower[r],
+               (starts[r + 1] - starts[r]) * width * sizeof(float));
+}
+
+static void embedding_backward(const struct pass *p, const struct range *range, float *sums)
+{
+    size_t width = p->net->layout->config.width;
+    float *grad = p->memory->grad + range->first * width;
+    struct train_norm norm = embedding_norm(p->net);
+    struct train_dropout dropout = dropout_at(p->net, 0, SITE_EMBEDDING);
+
+    p->net->ops->drop(grad, &dropout, (uint32_t)(range->first * width), range->n * width);
+    p->net->ops->norm_backward(grad, p->memory->embedding_hat + range->first * width,
+                               p->memory->embedding_rstd + range->first, &norm, sums, sums + width,
+                               range->n, width);
 }
 
 static void run_range(void *context, size_t task, size_t worker)
@@ -214,31 +258,39 @@ static void run_range(void *context, size_t task, size_t worker)
     const struct pass *p = context;
     struct train_memory *memory = p->memory;
     size_t n_layers = p->net->layout->config.n_layers, width = p->net->layout->config.width;
+    size_t n_sums = (2 * n_layers + 1) * 2 * width;
     struct range range = range_of(p, task);
 
-    embed(p, &range);
-    for (size_t l = 0; l < n_layers; l++)
-        layer_forward(p, &range, l, l + 1 < n_layers ? memory->layers[l + 1].input : memory->output,
-                      worker);
+    lower_forward(p, &range, worker);
+    layers_forward(p, &range, p->net->frozen_layers, n_layers, worker);
     train_heads_forward(p->net, memory, p->batch, range.first_row, range.end_row);
     if (!p->batch->labels)
         return;
 
-    size_t n_sums = (2 * n_layers + 1) * 2 * width;
-    float *norm_sums = memory->norm_sums + task * n_sums,
-          *embedding_sums = norm_sums + n_sums - 2 * width;
-    float *grad = memory->grad + range.first * width;
-    struct train_norm norm = embedding_norm(p->net);
-    struct train_dropout dropout = dropout_at(p->net, 0, SITE_EMBEDDING);
-
+    float *norm_sums = memory->norm_sums + task * n_sums;
     memset(norm_sums, 0, n_sums * sizeof(*norm_sums));
     train_heads_backward(p->net, memory, p->batch, range.first_row, range.end_row);
-    for (size_t l = n_layers; l-- > 0;)
+    for (size_t l = n_layers; l-- > p->net->frozen_layers;)
         layer_backward(p, &range, l, norm_sums, worker);
-    p->net->ops->drop(grad, &dropout, (uint32_t)(range.first * width), range.n * width);
-    p->net->ops->norm_backward(grad, memory->embedding_hat + range.first * width,
-                               memory->embedding_rstd + range.first, &norm, embedding_sums,
-                               embedding_sums + width, range.n, width);
+    if (p->net->frozen_layers == 0)
+        embedding_backward(p, &range, norm_sums + n_sums - 2 * width);
+}
+
+static void run_lower(void *context, size_t task, size_t worker)
+{
+    const struct pass *p = context;
+    struct range range = range_of(p, task);
+
+    lower_forward(p, &range, worker);
+}
+
+void train_network_lower(const struct train_network *net, struct train_memory *memory,
+                         const struct train_batch *batch, struct pool *pool)
+{
+    struct pass pass = { net, memory, batch };
+
+    ASSERT(net->frozen_layers > 0 && !batch->lower);
+    pool_run(pool, memory->n_ranges, run_lower, &pass);
 }
 
 double train_network_pass(const struct train_network *net, struct train_memory *memory,
@@ -249,6 +301,7 @@ double train_network_pass(const struct train_network *net, struct train_memory *
 
     ASSERT(batch->n_rows <= memory->rows_max && batch->n_tokens <= memory->tokens_max);
     ASSERT(!batch->labels || memory->grad);
+    ASSERT(net->frozen_layers < net->layout->config.n_layers);
     ASSERT(pool_n_workers(pool) <= memory->n_ranges); /* square[] is per worker */
     pool_run(pool, memory->n_ranges, run_range, &pass);
     for (size_t r = 0; r < batch->n_rows && batch->labels; r++)

@@ -66,9 +66,11 @@ struct train_network {
     struct train_heads heads;
     const struct gemm_kernel *gemm;
     const struct train_ops *ops;
-    const float *values; /* flat: the layout's, then the heads' */
-    float dropout;       /* in [0, 1); 0 for evaluation */
-    uint64_t random_key; /* of the seed and the step: what dropout depends on */
+    const float *values;  /* flat: the layout's, then the heads' */
+    size_t frozen_layers; /* lower layers without dropout and gradients, like the embeddings then;
+                             0: embeddings and layers all have both */
+    float dropout;        /* in [0, 1); 0 for evaluation */
+    uint64_t random_key;  /* of the seed and the step: what dropout depends on */
 };
 
 /* Packed rows, borrowed. */
@@ -78,7 +80,8 @@ struct train_batch {
     const size_t *starts; /* (R + 1,): row r is tokens [starts[r], starts[r+1]), 1 to n_positions */
     const int32_t
         *labels; /* (R, n_fields), TRAIN_NO_LABEL where there is none; NULL: forward only */
-    const float *weights; /* (n_fields,): 1 / rows of the whole batch with a label */
+    const float *weights;      /* (n_fields,): 1 / rows of the whole batch with a label */
+    const float *const *lower; /* (R,): output of the frozen layers, (n, C); NULL: computed */
 };
 
 struct train_layer {
@@ -121,9 +124,14 @@ MUST_CHECK enum rc train_memory_init(const struct train_network *net, size_t tok
 double train_network_pass(const struct train_network *net, struct train_memory *memory,
                           const struct train_batch *batch, struct pool *pool);
 
+/* Forward of the embeddings and the frozen layers alone; their output is then in
+ * memory->layers[frozen_layers].input. Needs frozen_layers > 0. */
+void train_network_lower(const struct train_network *net, struct train_memory *memory,
+                         const struct train_batch *batch, struct pool *pool);
+
 /* Which gradients a step wants. */
 enum train_parts {
-    TRAIN_PARTS_ALL,    /* every weight; words only where the batch has them */
+    TRAIN_PARTS_ALL,    /* every weight that is not frozen; words only where the batch has them */
     TRAIN_PARTS_LINEAR, /* the (out, in) weights of the layers and the heads: what LoRA needs */
 };
 

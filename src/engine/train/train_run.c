@@ -23,6 +23,7 @@ struct train_options train_options_default(enum train_method method)
         .weight_decay = 0.01f,
         .clip = 1.0f,
         .dropout = 0.1f,
+        .cache_bytes = (size_t)2 << 30,
         .lora_rank = 16,
         .lora_alpha = 32.0f,
         .seed = 1,
@@ -52,6 +53,10 @@ static enum rc check_options(const struct train_options *o, struct err *err)
     if (!within(o->weight_decay, 0.0f, INFINITY) || !within(o->clip, 0.0f, INFINITY))
         return err_set(err, RC_INVALID, "weight decay %g and clipping %g, expected at least 0",
                        (double)o->weight_decay, (double)o->clip);
+    if (o->frozen_layers > 0 && o->method == TRAIN_LORA)
+        return err_set(err, RC_INVALID,
+                       "%zu frozen layers, but LoRA changes no layer's own weights",
+                       o->frozen_layers);
     if (o->method == TRAIN_LORA &&
         (o->lora_rank < 1 || o->lora_rank > LORA_RANK_MAX || !isfinite(o->lora_alpha)))
         return err_set(err, RC_INVALID, "LoRA of rank %zu, expected 1 to %d", o->lora_rank,
@@ -137,8 +142,12 @@ static enum rc heads_init(const struct train_job *job, struct train_heads *heads
 
 static enum rc check(const struct trainer *t, struct err *err)
 {
+    size_t n_layers = t->job->start->layout.config.n_layers;
     enum rc rc = check_options(t->options, err);
 
+    if (!rc && t->options->frozen_layers >= n_layers)
+        rc = err_set(err, RC_INVALID, "%zu frozen layers, expected less than the base's %zu",
+                     t->options->frozen_layers, n_layers);
     if (!rc)
         rc = check_rows(t->job, &t->job->train, "training", err);
     if (!rc)
@@ -171,10 +180,19 @@ static enum rc packs_init(struct trainer *t, struct err *err)
         return rc;
     t->pack_tokens = arena_array(t->arena, int32_t, tokens);
     t->pack_starts = arena_array(t->arena, size_t, rows + 1);
+    t->pack_lower = arena_array(t->arena, const float *, rows);
     t->pack_labels = arena_array(t->arena, int32_t, rows * t->job->n_fields);
-    if (!t->pack_tokens || !t->pack_starts || !t->pack_labels)
+    if (!t->pack_tokens || !t->pack_starts || !t->pack_lower || !t->pack_labels)
         return arena_fail(t->arena, err, "packed rows");
     return RC_OK;
+}
+
+/* Layers lie in their order behind the embeddings. */
+static size_t first_trained(const struct trainer *t)
+{
+    size_t frozen = t->net.frozen_layers;
+
+    return frozen ? t->layout.tensors[bert_tensor_index(BERT_LAYER_SLOTS, frozen)].offset : 0;
 }
 
 static enum rc values_init(struct trainer *t, struct err *err)
@@ -188,7 +206,7 @@ static enum rc values_init(struct trainer *t, struct err *err)
     t->lora =
         (struct lora){ t->net.layout, t->options->lora_rank, t->options->lora_alpha, heads_end };
     t->n_values = heads_end + (t->options->method == TRAIN_LORA ? lora_n_values(&t->lora) : 0);
-    t->first_trained = t->options->method == TRAIN_LORA ? heads->weight : 0;
+    t->first_trained = t->options->method == TRAIN_LORA ? heads->weight : first_trained(t);
     t->values = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
     if (t->options->method != TRAIN_FROZEN)
         t->gradients = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
@@ -224,7 +242,7 @@ static enum rc optimiser_init(struct trainer *t, struct err *err)
         for (size_t i = 0; i < layout->n_tensors; i++) {
             const struct bert_tensor *tensor = &layout->tensors[i];
 
-            if (tensor->slot != BERT_WORDS)
+            if (tensor->slot != BERT_WORDS && tensor->offset >= t->first_trained)
                 parts[n++] = (struct adamw_part){ tensor->offset, tensor->n_values,
                                                   tensor->rank == 2, false };
         }
@@ -255,17 +273,17 @@ static enum rc fingerprint_of(const struct trainer *t, struct digest *ret_digest
     char text[512], kernels[32];
     struct sha256 h;
 
-    int n =
-        snprintf(text, sizeof(text),
-                 "shoal training 1\n%s %zu ranges\n%zu %zu %zu %zu %zu %zu %zu %a\n"
-                 "%d %d %d %zu %zu %zu %zu %a %a %a %a %a %a %zu %a %" PRIu64 "\n%zu %zu %d %d",
-                 train_kernels_name(kernels), t->memory.n_ranges, c->n_layers, c->width, c->n_heads,
-                 c->ff_width, c->n_words, c->n_positions, c->n_types, (double)c->norm_eps,
-                 (int)o->method, (int)o->head_start, (int)o->schedule, o->epochs, o->batch_rows,
-                 o->budget_tokens, o->patience, (double)o->rate, (double)o->head_rate,
-                 (double)o->warmup, (double)o->weight_decay, (double)o->clip, (double)o->dropout,
-                 o->lora_rank, (double)o->lora_alpha, o->seed, t->job->n_fields, t->n_values,
-                 t->job->start_head != NULL, t->job->start_lora != NULL);
+    int n = snprintf(
+        text, sizeof(text),
+        "shoal training 2\n%s %zu ranges\n%zu %zu %zu %zu %zu %zu %zu %a\n"
+        "%d %d %d %zu %zu %zu %zu %zu %zu %a %a %a %a %a %a %zu %a %" PRIu64 "\n%zu %zu %d %d",
+        train_kernels_name(kernels), t->memory.n_ranges, c->n_layers, c->width, c->n_heads,
+        c->ff_width, c->n_words, c->n_positions, c->n_types, (double)c->norm_eps, (int)o->method,
+        (int)o->head_start, (int)o->schedule, o->epochs, o->batch_rows, o->budget_tokens,
+        o->patience, o->frozen_layers, o->cache_bytes, (double)o->rate, (double)o->head_rate,
+        (double)o->warmup, (double)o->weight_decay, (double)o->clip, (double)o->dropout,
+        o->lora_rank, (double)o->lora_alpha, o->seed, t->job->n_fields, t->n_values,
+        t->job->start_head != NULL, t->job->start_lora != NULL);
     ASSERT(n > 0 && (size_t)n < sizeof(text));
     sha256_init(&h);
     sha256_update(&h, text, (size_t)n);
@@ -288,6 +306,10 @@ static enum rc trainer_init(struct trainer *t, struct err *err)
     t->net = (struct train_network){ .layout = &t->layout,
                                      .gemm = gemm_kernel_best(),
                                      .ops = train_ops_best() };
+    t->train.rows = &t->job->train;
+    t->valid.rows = &t->job->valid;
+    if (t->options->method == TRAIN_FULL)
+        t->net.frozen_layers = t->options->frozen_layers;
     rc = heads_init(t->job, &t->net.heads, err);
     if (!rc)
         rc = check(t, err);
@@ -316,6 +338,9 @@ static enum rc fine_tune(struct trainer *t, struct err *err)
     if (rc)
         return rc;
 
+    rc = trainer_keep_lower(t, err);
+    if (rc)
+        return rc;
     rc = t->host->checkpoint_path ? checkpoint_load(&t->checkpoint, t->host->checkpoint_path, err)
                                   : RC_NOT_FOUND;
     if (rc == RC_NOT_FOUND) {

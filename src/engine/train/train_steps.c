@@ -65,6 +65,11 @@ static void gather_words(struct loop *loop, size_t first, size_t end)
     }
 }
 
+static bool trains_words(const struct trainer *t)
+{
+    return t->options->method == TRAIN_FULL && t->net.frozen_layers == 0;
+}
+
 /* The batch's loss and all gradients. */
 static double differentiate(struct loop *loop, size_t first, size_t end)
 {
@@ -75,11 +80,11 @@ static double differentiate(struct loop *loop, size_t first, size_t end)
     double loss = 0.0;
 
     weigh_fields(loop, first, end);
-    if (parts == TRAIN_PARTS_ALL)
+    if (trains_words(t))
         gather_words(loop, first, end);
     t->pack.weights = loop->weights;
     for (size_t at = first; at < end;) {
-        size_t n = trainer_pack(t, t->job->train.at, loop->plan.order, at, end, true);
+        size_t n = trainer_pack(t, &t->train, loop->plan.order, at, end, true);
 
         t->net.random_key =
             train_random(key, t->checkpoint.header->step * TRAIN_BATCH_ROWS_MAX + (at - first));
@@ -115,7 +120,7 @@ static enum rc step(struct loop *loop, struct err *err)
         t->net.layout->config.width, loop->words, loop->n_words
     };
     double length = adamw_step(&t->adamw, t->net.ops, t->values, t->gradients,
-                               o->method == TRAIN_LORA ? NULL : &words, &rates, t->host->pool);
+                               trains_words(t) ? &words : NULL, &rates, t->host->pool);
     if (!isfinite(loss) || !isfinite(length))
         return err_set(err, RC_INVALID,
                        "step %zu: the loss is no number any more; lower the learning rates", k);

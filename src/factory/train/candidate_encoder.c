@@ -66,8 +66,8 @@ static enum rc write_adapter(const struct candidate_job *job, const struct train
     if (rc)
         return rc;
     adapter.lora_alpha = result->method == TRAIN_LORA ? result->lora_alpha : 0.0f;
-    rc = train_adapter_tensors(result, &job->base->bert.layout, adapter.n_labels, arena, &tensors,
-                               &n, err);
+    rc =
+        train_adapter_tensors(result, &job->base->bert, adapter.n_labels, arena, &tensors, &n, err);
     if (rc)
         return rc;
     return adapter_append(out, &adapter, tensors, n, err);
@@ -111,7 +111,9 @@ static struct train_options options_of(const struct spec_training *t, enum train
     o.head_rate = (float)t->head_learning_rate;
     o.weight_decay = (float)t->weight_decay;
     o.warmup = (float)t->warm_up;
-    o.checkpoint_steps = 50;
+    o.checkpoint_steps = 200; /* besides one per epoch */
+    if (method == TRAIN_FULL)
+        o.frozen_layers = (size_t)t->frozen_layers;
     if (method == TRAIN_LORA) {
         o.lora_rank = (size_t)t->rank;
         o.lora_alpha = 2.0f * (float)t->rank;
@@ -143,6 +145,8 @@ static enum rc train(const struct candidate_job *job, enum train_method method, 
     if (method != TRAIN_FROZEN)
         host.checkpoint_path = job->checkpoint_path;
     enum rc rc = start_from_production(job, n_labels, &options, arena, &start, &task, err);
+    if (rc == RC_OK && task.start_head)
+        options.epochs = (size_t)job->spec->training.challenger_epochs;
     if (rc == RC_OK)
         rc = tokenize(job, &job->train, arena, &task.train, err);
     if (rc == RC_OK)

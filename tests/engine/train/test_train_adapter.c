@@ -17,8 +17,7 @@ static struct safetensors *file_of(const struct train_result *result, const stru
     struct err err;
 
     buf_init(&out, 1 << 20);
-    assert_int_equal(train_adapter_tensors(result, &j->tiny.layout, 5, arena, &tensors, &n, &err),
-                     RC_OK);
+    assert_int_equal(train_adapter_tensors(result, &j->bert, 5, arena, &tensors, &n, &err), RC_OK);
     safetensors_append(&out, NULL, 0, tensors, n);
     assert_int_equal(buf_rc(&out, "adapter", &err), RC_OK);
     uint8_t *bytes = arena_alloc(arena, out.len, 1, 64);
@@ -61,6 +60,24 @@ static void what_a_run_gave_is_what_the_next_starts_from(void **state)
         arena_release(&arena);
         tiny_job_release(&j);
     }
+}
+
+static void tensors_that_are_the_base_s_are_not_written(void **state)
+{
+    struct tiny_job j;
+    struct arena arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.options.frozen_layers = 1;
+    struct train_result result = run(&j, &arena);
+    struct safetensors *file = file_of(&result, &j, &arena);
+
+    assert_int_equal(file->n_tensors, 2 + 16);
+    assert_non_null(safetensors_find(file, "encoder.layer.1.output.dense.weight"));
+    assert_null(safetensors_find(file, "encoder.layer.0.output.dense.weight"));
+    arena_release(&arena);
+    tiny_job_release(&j);
 }
 
 static void lora_goes_on_with_its_own_matrices_or_not_at_all(void **state)
@@ -143,7 +160,7 @@ static void every_failing_allocation_is_reported(void **state)
             size_t n;
 
             arena_init(&arena, 1 << 20);
-            rc = train_adapter_tensors(&result, &j.tiny.layout, 5, &arena, &tensors, &n, &err);
+            rc = train_adapter_tensors(&result, &j.bert, 5, &arena, &tensors, &n, &err);
             if (!rc)
                 rc = train_start_open(&j.bert, file, 32.0f, 5, &j.options, &arena, &start, &err);
             assert_true(rc == RC_OK || (rc == RC_NOMEM && err.code == rc));
@@ -159,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_run_gave_is_what_the_next_starts_from),
+        cmocka_unit_test(tensors_that_are_the_base_s_are_not_written),
         cmocka_unit_test(lora_goes_on_with_its_own_matrices_or_not_at_all),
         cmocka_unit_test(files_of_another_shape_are_refused),
         cmocka_unit_test(every_failing_allocation_is_reported),

@@ -199,9 +199,14 @@ static void gradients_of_two_packs_add_up(void **state)
     struct train_memory memory = memory_of(&tiny, 1, true);
     float *whole = mem_array(tiny.n_values, sizeof(float));
     size_t later_starts[] = { 0, 8, 10, 13 };
-    struct train_batch first = tiny_batch,
-                       second = { 3,           13, tiny_tokens + 6, later_starts, tiny_labels + 4,
-                                  tiny_weights };
+    struct train_batch first = tiny_batch, second = {
+        .n_rows = 3,
+        .n_tokens = 13,
+        .tokens = tiny_tokens + 6,
+        .starts = later_starts,
+        .labels = tiny_labels + 4,
+        .weights = tiny_weights,
+    };
 
     assert_non_null(whole);
     first.n_rows = 2;
@@ -221,6 +226,56 @@ static void gradients_of_two_packs_add_up(void **state)
             fail_msg("%s, value %zu: %g in two packs, %g in one", tensor_at(&tiny, i), i,
                      (double)tiny.gradients[i], (double)whole[i]);
     mem_free(whole);
+    arena_release(&tiny.arena);
+}
+
+/* What the layers above a frozen one learn does not depend on whether it is frozen. */
+static void a_frozen_layer_has_no_gradient_and_changes_no_other(void **state)
+{
+    struct tiny_network tiny;
+    (void)state;
+
+    tiny_network_init(&tiny);
+    struct train_memory memory = memory_of(&tiny, 2, true);
+    size_t first = tiny.layout.tensors[bert_tensor_index(BERT_LAYER_SLOTS, 1)].offset;
+    float *all = mem_array(tiny.n_values, sizeof(float));
+
+    assert_non_null(all);
+    double loss = pass_and_gradients(&tiny, &memory);
+    memcpy(all, tiny.gradients, tiny.n_values * sizeof(float));
+
+    tiny.net.frozen_layers = 1;
+    memory = memory_of(&tiny, 2, true);
+    assert_true(pass_and_gradients(&tiny, &memory) == loss);
+    for (size_t i = 0; i < first; i++)
+        assert_true(tiny.gradients[i] == 0.0f);
+    assert_memory_equal(tiny.gradients + first, all + first,
+                        (tiny.n_values - first) * sizeof(float));
+    mem_free(all);
+    arena_release(&tiny.arena);
+}
+
+/* With dropout too: it is none of the frozen layers'. */
+static void outputs_of_frozen_layers_may_be_kept(void **state)
+{
+    struct tiny_network tiny;
+    const float *lower[TINY_ROWS];
+    struct train_batch batch = tiny_batch;
+    (void)state;
+
+    tiny_network_init(&tiny);
+    tiny.net.frozen_layers = 1;
+    tiny.net.dropout = 0.25f;
+    struct train_memory memory = memory_of(&tiny, 2, true), forward = memory_of(&tiny, 3, false);
+    double loss = pass_and_gradients(&tiny, &memory);
+
+    batch.labels = NULL;
+    train_network_lower(&tiny.net, &forward, &batch, NULL);
+    for (size_t r = 0; r < TINY_ROWS; r++)
+        lower[r] = forward.layers[1].input + tiny_starts[r] * tiny_config.width;
+    batch.labels = tiny_labels;
+    batch.lower = lower;
+    assert_true(train_network_pass(&tiny.net, &memory, &batch, NULL) == loss);
     arena_release(&tiny.arena);
 }
 
@@ -254,6 +309,8 @@ int main(void)
         cmocka_unit_test(with_dropout_the_loss_rises_along_its_gradient_by_its_length),
         cmocka_unit_test(the_pool_and_its_size_do_not_change_a_bit),
         cmocka_unit_test(gradients_of_two_packs_add_up),
+        cmocka_unit_test(a_frozen_layer_has_no_gradient_and_changes_no_other),
+        cmocka_unit_test(outputs_of_frozen_layers_may_be_kept),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

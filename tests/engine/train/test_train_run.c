@@ -132,7 +132,8 @@ static void ten_losses_are_those_of_pytorch_and_peft(void **state)
 
 static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
 {
-    static const enum train_method methods[] = { TRAIN_FULL, TRAIN_LORA };
+    static const enum train_method methods[] = { TRAIN_FULL, TRAIN_LORA, TRAIN_FULL };
+    static const size_t frozen_layers[] = { 0, 0, 1 };
     struct pool *pool;
     struct err err = { 0 };
     (void)state;
@@ -143,6 +144,7 @@ static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
         struct arena whole_arena, arena;
 
         tiny_job_init(&j, methods[m]);
+        j.options.frozen_layers = frozen_layers[m];
         j.host.pool = pool;
         struct train_result whole = run(&j, &whole_arena);
         assert_true(whole.steps == 12);
@@ -345,6 +347,47 @@ static void words_that_no_row_has_keep_their_weights(void **state)
     tiny_job_release(&j);
 }
 
+static void frozen_layers_keep_their_weights_and_all_others_learn(void **state)
+{
+    struct tiny_job j;
+    struct arena arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.options.frozen_layers = 1;
+    struct train_result result = run(&j, &arena);
+    for (size_t i = 0; i < j.tiny.layout.n_tensors; i++) {
+        const struct bert_tensor *t = &j.tiny.layout.tensors[i];
+        bool same = memcmp(result.weights + t->offset, j.tiny.values + t->offset,
+                           t->n_values * sizeof(float)) == 0;
+
+        assert_true(same == (t->layer == 0));
+    }
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
+/* Up to rounding: a matrix product may add up differently for another number of rows. */
+static void frozen_outputs_are_kept_or_computed_each_time(void **state)
+{
+    struct tiny_job j;
+    struct arena kept_arena, arena;
+    (void)state;
+
+    tiny_job_init(&j, TRAIN_FULL);
+    j.options.frozen_layers = 1;
+    struct train_result kept = run(&j, &kept_arena);
+    j.options.cache_bytes = 0;
+    struct train_result computed = run(&j, &arena);
+    for (size_t i = 0; i < j.tiny.n_values; i++)
+        if (fabsf(kept.weights[i] - computed.weights[i]) > 1e-3f)
+            fail_msg("value %zu: %g and %g", i, (double)kept.weights[i],
+                     (double)computed.weights[i]);
+    arena_release(&kept_arena);
+    arena_release(&arena);
+    tiny_job_release(&j);
+}
+
 /* A run that starts from production's head and weights begins with production's score. */
 static void a_run_goes_on_from_what_another_gave(void **state)
 {
@@ -406,6 +449,12 @@ static void wrong_jobs_are_refused_with_their_place(void **state)
     j.options.batch_rows = 0;
     REFUSED("batches of 0 rows, expected 1 to 1024");
     j.options.batch_rows = 4;
+    j.options.frozen_layers = 2;
+    REFUSED("2 frozen layers, expected less than the base's 2");
+    j.options.method = TRAIN_LORA;
+    REFUSED("2 frozen layers, but LoRA changes no layer's own weights");
+    j.options.method = TRAIN_FULL;
+    j.options.frozen_layers = 0;
     j.job.train.n = 0;
     REFUSED("field 0 has no labelled row");
     j.job.train.n = ROWS;
@@ -452,6 +501,8 @@ int main(void)
         cmocka_unit_test(patience_stops_a_run_that_gets_no_better),
         cmocka_unit_test(a_set_is_learnt_by_a_frozen_base_and_by_a_trained_one),
         cmocka_unit_test(words_that_no_row_has_keep_their_weights),
+        cmocka_unit_test(frozen_layers_keep_their_weights_and_all_others_learn),
+        cmocka_unit_test(frozen_outputs_are_kept_or_computed_each_time),
         cmocka_unit_test(a_run_goes_on_from_what_another_gave),
         cmocka_unit_test(wrong_jobs_are_refused_with_their_place),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),

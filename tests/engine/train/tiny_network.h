@@ -27,8 +27,14 @@ static const size_t tiny_starts[TINY_ROWS + 1] = { 0, 4, 6, 14, 16, 19 };
 static const int32_t tiny_labels[TINY_ROWS * TINY_FIELDS] = { 0, 1, 2, TRAIN_NO_LABEL, 1,
                                                               0, 2, 1, TRAIN_NO_LABEL, 0 };
 static const float tiny_weights[TINY_FIELDS] = { 0.25f, 0.25f };
-static const struct train_batch tiny_batch = { TINY_ROWS,   TINY_TOKENS, tiny_tokens,
-                                               tiny_starts, tiny_labels, tiny_weights };
+static const struct train_batch tiny_batch = {
+    .n_rows = TINY_ROWS,
+    .n_tokens = TINY_TOKENS,
+    .tokens = tiny_tokens,
+    .starts = tiny_starts,
+    .labels = tiny_labels,
+    .weights = tiny_weights,
+};
 
 struct tiny_network {
     struct arena arena;

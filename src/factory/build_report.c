@@ -9,6 +9,7 @@
  *            "slices":{S:{"rows","fields":{F:{scores,"floors"}}}}},
  *    "gates":[{"metric","field","slice","met","value","text"}]}
  *
+ * "met" of a gate is null when there was nothing to compare with.
  * A confusion row is a true label, its columns the answers, the last one "no answer"; sets have
  * none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval, and gains.
  */
@@ -344,7 +345,10 @@ static void append_gates(struct json_writer *w, const struct gate_report *gates)
         json_key(w, "slice");
         json_string(w, g->slice);
         json_key(w, "met");
-        json_bool(w, g->met);
+        if (g->outcome == GATE_UNCHECKED)
+            json_null(w);
+        else
+            json_bool(w, g->outcome == GATE_MET);
         put(w, "value", g->value);
         json_key(w, "text");
         json_string(w, g->text);

@@ -309,9 +309,16 @@ static void append_gates(struct buf *out, const struct json *report)
     const struct json *gates = find(report, "gates", JSON_ARRAY);
 
     buf_append_text(out, "gates\n");
-    for (size_t i = 0; gates && i < gates->n; i++)
-        buf_printf(out, "  %s %.*s\n", is_true(&gates->items[i], "met") ? "✓" : "✗",
-                   STR_ARG(text(&gates->items[i], "text")));
+    for (size_t i = 0; gates && i < gates->n; i++) {
+        const struct json *gate = &gates->items[i], *met = json_find(gate, "met");
+        bool is_unchecked = met && met->type == JSON_NULL;
+
+        buf_printf(out, "  %s %.*s\n",
+                   is_unchecked           ? "–"
+                   : is_true(gate, "met") ? "✓"
+                                          : "✗",
+                   STR_ARG(text(gate, "text")));
+    }
 }
 
 static void append_head(struct buf *out, const struct json *report)

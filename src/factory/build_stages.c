@@ -302,12 +302,13 @@ enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate
     rc = judge_rules(b, rows, priors, &rules, err);
     if (rc == RC_OK)
         rc = build_judge(b, &b->candidates[SPEC_LINEAR], rows, NULL, &linear, err);
-    if (rc == RC_OK && b->production && b->comparable)
+    bool differs = b->production && !b->comparable;
+    if (rc == RC_OK && b->production && !differs)
         rc = judge_run(version_decider(b->production), rows, NULL, b->o->pool, &b->arena,
                        &production, err);
     if (rc)
         return rc;
-    *ret_floors = (struct gate_floors){ majority, rules, linear, production };
+    *ret_floors = (struct gate_floors){ majority, rules, linear, production, differs };
     return RC_OK;
 }
 
@@ -347,7 +348,7 @@ static enum rc append_validation(struct build *b, const struct build_candidate *
     json_key(result, "missed");
     json_begin_array(result);
     for (size_t i = 0; i < gates->n; i++)
-        if (!gates->results[i].met)
+        if (gates->results[i].outcome == GATE_MISSED)
             json_string(result, gates->results[i].text);
     json_end_array(result);
     return rc;

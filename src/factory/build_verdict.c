@@ -3,19 +3,26 @@
 
 #include "base/failpoint.h"
 
+/* What was missed, or that nothing was; and what could not be checked. */
 static enum rc collect_reasons(struct build *b, const struct gate_report *gates,
                                const char ***ret_reasons, size_t *ret_n, struct err *err)
 {
     const char **reasons = arena_array(&b->arena, const char *, gates->n + 2);
-    size_t n = 0;
+    size_t n = 0, n_met = 0;
 
     if (!reasons)
         return arena_fail(&b->arena, err, "reasons");
+    for (size_t i = 0; i < gates->n; i++)
+        n_met += gates->results[i].outcome == GATE_MET;
+    if (gates->n_missed == 0)
+        reasons[n++] =
+            n_met == gates->n ? "all gates are met" : "all gates that could be checked are met";
     for (size_t i = 0; i < gates->n && n < REGISTRY_REASONS_MAX; i++)
-        if (!gates->results[i].met)
+        if (gates->results[i].outcome == GATE_MISSED)
             reasons[n++] = gates->results[i].text.at; /* ends in NUL */
-    if (n == 0)
-        reasons[n++] = "all gates are met";
+    for (size_t i = 0; i < gates->n && n < REGISTRY_REASONS_MAX; i++)
+        if (gates->results[i].outcome == GATE_UNCHECKED)
+            reasons[n++] = gates->results[i].text.at;
     *ret_reasons = reasons;
     *ret_n = n;
     return RC_OK;

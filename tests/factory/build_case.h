@@ -148,29 +148,29 @@ static inline void build_case_rows(struct build_case *c, const char *split, size
 
 /* The spec with `more` behind it, and rows: n to train, as many to test, half to validate. Test
  * rows are drawn only where noise is 100: otherwise they tell how good the training rows were. */
-static inline void build_case_write(struct build_case *c, const char *more, size_t n,
-                                    unsigned noise)
+static inline void build_case_write_labels(struct build_case *c, const char *kinds,
+                                           const char *more, size_t n, unsigned noise)
 {
-    static const char spec[] =
-        "slm: triage\n"
-        "input:\n"
-        "  type: object\n"
-        "  required: [text, vip]\n"
-        "  properties: {text: {type: string}, vip: {type: boolean}}\n"
-        "output:\n"
-        "  type: object\n"
-        "  properties: {kind: {enum: [bill, ship, other]}, urgent: {type: boolean}}\n"
-        "show: [text]\n"
-        "rules:\n"
-        "  - {name: R1, when: vip, must: urgent, text: A VIP is urgent.}\n"
-        "data:\n"
-        "  - {path: train.jsonl, split: train}\n"
-        "  - {path: validation.jsonl, split: validation}\n"
-        "  - {path: test.jsonl, split: test}\n";
+    static const char before[] = "slm: triage\n"
+                                 "input:\n"
+                                 "  type: object\n"
+                                 "  required: [text, vip]\n"
+                                 "  properties: {text: {type: string}, vip: {type: boolean}}\n"
+                                 "output:\n"
+                                 "  type: object\n";
+    static const char spec[] = "show: [text]\n"
+                               "rules:\n"
+                               "  - {name: R1, when: vip, must: urgent, text: A VIP is urgent.}\n"
+                               "data:\n"
+                               "  - {path: train.jsonl, split: train}\n"
+                               "  - {path: validation.jsonl, split: validation}\n"
+                               "  - {path: test.jsonl, split: test}\n";
     struct buf text;
     struct err err = { 0 };
 
     buf_init(&text, 1 << 16);
+    buf_append_text(&text, before);
+    buf_printf(&text, "  properties: {kind: {enum: %s}, urgent: {type: boolean}}\n", kinds);
     buf_append_text(&text, spec);
     buf_append_text(&text, more);
     assert_int_equal(fs_write_atomic(c->spec_path, text.at, text.len, 0600, &err), RC_OK);
@@ -178,6 +178,12 @@ static inline void build_case_write(struct build_case *c, const char *more, size
     build_case_rows(c, "train", n, noise + 3, 1);
     build_case_rows(c, "validation", n / 2, noise == 100 ? 100 : 3, 2);
     build_case_rows(c, "test", n, noise == 100 ? 100 : 3, 3);
+}
+
+static inline void build_case_write(struct build_case *c, const char *more, size_t n,
+                                    unsigned noise)
+{
+    build_case_write_labels(c, "[bill, ship, other]", more, n, noise);
 }
 
 static inline enum rc build_case_run(struct build_case *c, struct build_result *ret_result,

@@ -210,6 +210,37 @@ static void a_challenger_is_held_against_production(void **state)
     build_case_close(&c);
 }
 
+static void a_margin_against_a_production_of_other_labels_is_said_to_be_unchecked(void **state)
+{
+    struct build_case c;
+    struct build_result result;
+    struct str report;
+    struct buf text;
+    struct err err = { 0 };
+    (void)state;
+
+    build_case_open(&c);
+    build_case_write(&c, LINEAR_ONLY MARGIN, 240, 0);
+    assert_int_equal(build_case_run(&c, &result, &err), RC_OK);
+    assert_int_equal(
+        registry_promote(c.registry, "desk/triage", "@1", "production", "anna", "first", &err),
+        RC_OK);
+
+    build_case_write_labels(&c, "[bill, ship, other, praise]", LINEAR_ONLY MARGIN, 240, 0);
+    assert_int_equal(build_case_run(&c, &result, &err), RC_OK);
+    assert_true(result.accepted);
+    assert_int_equal(result.n_reasons, 3); /* one for each field */
+    assert_string_equal(result.reasons[0], "all gates that could be checked are met");
+    assert_non_null(strstr(result.reasons[1], "not compared with production, which has other "));
+    assert_int_equal(artifact_read(c.artifacts, &result.report, 1 << 20, &c.arena, &report, &err),
+                     RC_OK);
+    buf_init(&text, 1 << 20);
+    assert_int_equal(build_append_report(&text, report, &err), RC_OK);
+    assert_non_null(strstr(text.at, "  – macro_f1 of urgent is "));
+    buf_release(&text);
+    build_case_close(&c);
+}
+
 static void a_spec_with_errors_is_refused_with_all_of_them(void **state)
 {
     struct build_case c;
@@ -367,6 +398,7 @@ int main(void)
         cmocka_unit_test(what_is_not_better_than_no_model_is_rejected),
         cmocka_unit_test(a_change_of_rules_keeps_the_weights),
         cmocka_unit_test(a_challenger_is_held_against_production),
+        cmocka_unit_test(a_margin_against_a_production_of_other_labels_is_said_to_be_unchecked),
         cmocka_unit_test(a_spec_with_errors_is_refused_with_all_of_them),
         cmocka_unit_test(a_build_stops_when_asked_and_goes_on),
         cmocka_unit_test(killed_anywhere_it_goes_on_and_nothing_happens_twice),

@@ -41,10 +41,11 @@ static bool is_of_a_field(enum spec_metric metric)
     return metric != SPEC_RULE_VIOLATIONS && metric != SPEC_COVERAGE;
 }
 
-static enum rc add_result(struct checking *c, bool met, struct err *err, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+static enum rc add_result(struct checking *c, enum gate_outcome outcome, struct err *err,
+                          const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-static enum rc add_result(struct checking *c, bool met, struct err *err, const char *fmt, ...)
+static enum rc add_result(struct checking *c, enum gate_outcome outcome, struct err *err,
+                          const char *fmt, ...)
 {
     char what[200], text[400];
     struct str field = c->names_field ? c->rows->spec->fields[c->field].name : (struct str){ 0 };
@@ -60,9 +61,14 @@ static enum rc add_result(struct checking *c, bool met, struct err *err, const c
     if (!kept)
         return arena_fail(c->arena, err, "gate");
     c->report->results[c->report->n++] =
-        (struct gate_result){ c->name, field, c->slice, met, c->value, str_of(kept) };
-    c->report->n_missed += !met;
+        (struct gate_result){ c->name, field, c->slice, outcome, c->value, str_of(kept) };
+    c->report->n_missed += outcome == GATE_MISSED;
     return RC_OK;
+}
+
+static enum gate_outcome met(bool is_met)
+{
+    return is_met ? GATE_MET : GATE_MISSED;
 }
 
 /* How much better the answers are than those of `other`: the difference and its lower bound, which
@@ -99,7 +105,7 @@ static enum rc check_above(struct checking *c, const struct judged *floor, const
 
     if (rc)
         return rc;
-    return add_result(c, low > 0.0, err, "%+.4g against %s (lower bound %+.4g, above 0 asked)",
+    return add_result(c, met(low > 0.0), err, "%+.4g against %s (lower bound %+.4g, above 0 asked)",
                       gain, name, low);
 }
 
@@ -107,12 +113,15 @@ static enum rc check_margin(struct checking *c, double margin, struct err *err)
 {
     double gain = 0.0, low = 0.0;
 
+    if (!c->floors->production && c->floors->production_differs)
+        return add_result(c, GATE_UNCHECKED, err,
+                          "not compared with production, which has other fields or labels");
     if (!c->floors->production)
         return RC_OK;
     enum rc rc = compare(c, c->floors->production, &gain, &low, err);
     if (rc)
         return rc;
-    return add_result(c, low >= -margin, err,
+    return add_result(c, met(low >= -margin), err,
                       "%+.4g against production (lower bound %+.4g, at least %+.4g asked)", gain,
                       low, -margin);
 }
@@ -123,9 +132,9 @@ static enum rc check_field(struct checking *c, const struct spec_gate *gate, str
     enum rc rc = judge_metric(c->rows, c->judged, c->metric, c->field, c->arena, &c->value, err);
 
     if (rc == RC_OK && gate->has_min)
-        rc = add_result(c, c->value >= gate->min, err, "at least %.4g asked", gate->min);
+        rc = add_result(c, met(c->value >= gate->min), err, "at least %.4g asked", gate->min);
     if (rc == RC_OK && gate->has_max)
-        rc = add_result(c, c->value <= gate->max, err, "at most %.4g asked", gate->max);
+        rc = add_result(c, met(c->value <= gate->max), err, "at most %.4g asked", gate->max);
     if (rc == RC_OK && gate->above == SPEC_FLOOR_MAJORITY)
         rc = check_above(c, f->majority, "majority", err);
     if (rc == RC_OK && gate->above == SPEC_FLOOR_RULES)
@@ -143,7 +152,7 @@ static enum rc check_fields(struct checking *c, const struct spec_gate *gate, st
     enum rc rc = RC_OK;
 
     if (c->rows->n == 0)
-        return add_result(c, false, err, "but no row is in the slice");
+        return add_result(c, GATE_MISSED, err, "but no row is in the slice");
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
         c->field = f;
         if (!c->names_field)
@@ -169,6 +178,7 @@ enum rc gate_slice_floors(const struct judge_rows *rows, size_t slice,
     if (rc == RC_OK)
         rc = judge_slice_answers(rows, slice, floors->production, arena, &ret_floors->production,
                                  err);
+    ret_floors->production_differs = floors->production_differs;
     return rc;
 }
 

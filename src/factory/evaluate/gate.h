@@ -6,9 +6,17 @@
 
 #include "factory/evaluate/judge.h"
 
-/* The same rows answered by what a version has to beat; production: NULL when there is none. */
+/* The same rows answered by what a version has to beat. */
 struct gate_floors {
-    const struct judged *majority, *rules, *linear, *production;
+    const struct judged *majority, *rules, *linear;
+    const struct judged *production; /* NULL: there is none, or no comparison with it */
+    bool production_differs;         /* it has other fields or labels, so there is no comparison */
+};
+
+enum gate_outcome {
+    GATE_MET,
+    GATE_MISSED,
+    GATE_UNCHECKED, /* nothing to compare with; does not keep a version back */
 };
 
 /* The floors' answers to the rows of a slice. RC_LIMIT, RC_NOMEM. */
@@ -20,7 +28,7 @@ struct gate_result {
     const char *metric; /* "macro_f1", ...; "kappa" */
     struct str field;   /* empty: the gate has none */
     struct str slice;   /* empty: all rows */
-    bool met;
+    enum gate_outcome outcome;
     double value;    /* of the metric */
     struct str text; /* "macro_f1 of priority is 0.612, at least 0.600 asked" */
 };

@@ -100,6 +100,8 @@ enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
     if (!decider->first_label || !decider->first_value || !decider->rules)
         return arena_fail(arena, err, "decider");
 
+    if (spec->n_open > 0)
+        return err_set(err, RC_UNSUPPORTED, "an output field is text, which nothing writes yet");
     enum rc rc = check_calibration(parts, err);
     if (rc)
         return rc;

@@ -66,7 +66,8 @@ struct decide_parts {
 /* A version ready to answer: immutable, shared between threads. */
 struct decider;
 
-/* RC_INVALID: a calibration out of range; RC_LIMIT, RC_NOMEM. The decider lives in the arena. */
+/* RC_INVALID: a calibration out of range; RC_UNSUPPORTED: an output field is text; RC_LIMIT,
+ * RC_NOMEM. The decider lives in the arena. */
 MUST_CHECK enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
                                struct decider **ret_decider, struct err *err);
 

@@ -16,6 +16,9 @@ static enum rc read_spec(struct build *b, struct problems *problems, struct err 
     if (problems->n_errors > 0)
         return err_set(err, RC_INVALID, "'%s' has %zu error%s", b->o->spec_path, problems->n_errors,
                        problems->n_errors == 1 ? "" : "s");
+    if (b->spec->n_open > 0)
+        return err_set(err, RC_UNSUPPORTED, "'%s' has an output field of text: no candidate writes",
+                       b->o->spec_path);
     rc = spec_digests(b->spec, &b->digests, err);
     if (rc == RC_OK)
         rc = artifact_put(b->o->artifacts, b->spec_text.at, b->spec_text.len, &b->spec_digest, err);

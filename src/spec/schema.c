@@ -193,8 +193,10 @@ static enum rc read_format(struct spec_reading *r, const struct json *v, struct 
         schema->format = SCHEMA_FORMAT_DATE;
     else if (str_is(v->text, "date-time"))
         schema->format = SCHEMA_FORMAT_DATE_TIME;
+    else if (str_is(v->text, "text"))
+        schema->format = SCHEMA_FORMAT_TEXT;
     else
-        SPEC_WRONG(r, v, "value", "'format' is '%.*s', expected date or date-time",
+        SPEC_WRONG(r, v, "value", "'format' is '%.*s', expected date, date-time or text",
                    STR_ARG(v->text));
     return RC_OK;
 }
@@ -267,7 +269,7 @@ static const struct keyword keywords[] = {
     { "enum", STRING, read_enum,
       "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,"
       "\"uniqueItems\":true}" },
-    { "format", STRING, read_format, "{\"enum\":[\"date\",\"date-time\"]}" },
+    { "format", STRING, read_format, "{\"enum\":[\"date\",\"date-time\",\"text\"]}" },
     { "minLength", STRING, read_min_length, "{\"type\":\"integer\",\"minimum\":0}" },
     { "maxLength", STRING, read_max_length, "{\"type\":\"integer\",\"minimum\":0}" },
     { "minimum", NUMERIC, read_minimum, "{\"type\":\"number\"}" },

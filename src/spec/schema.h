@@ -32,7 +32,12 @@ enum schema_type {
     SCHEMA_OBJECT,
 };
 
-enum schema_format { SCHEMA_FORMAT_NONE, SCHEMA_FORMAT_DATE, SCHEMA_FORMAT_DATE_TIME };
+enum schema_format {
+    SCHEMA_FORMAT_NONE,
+    SCHEMA_FORMAT_DATE,
+    SCHEMA_FORMAT_DATE_TIME,
+    SCHEMA_FORMAT_TEXT, /* of an output field: written by the model, not chosen */
+};
 
 struct schema {
     enum schema_type type;

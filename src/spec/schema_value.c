@@ -51,7 +51,8 @@ static bool has_format(const struct schema *schema, struct str text)
     struct feel_value value;
 
     switch (schema->format) {
-    case SCHEMA_FORMAT_NONE: return true;
+    case SCHEMA_FORMAT_NONE:
+    case SCHEMA_FORMAT_TEXT: return true;
     case SCHEMA_FORMAT_DATE: return feel_parse_temporal(text, &value) && value.kind == FEEL_DATE;
     case SCHEMA_FORMAT_DATE_TIME:
         return feel_parse_temporal(text, &value) && value.kind == FEEL_DATE_TIME &&
@@ -294,7 +295,8 @@ static enum rc string_value(const struct schema *schema, const struct json *v, s
     if (!copy)
         return arena_fail(arena, err, "input");
     *ret = feel_string((struct str){ copy, v->text.len });
-    if (schema->format != SCHEMA_FORMAT_NONE && !feel_parse_temporal(ret->string, ret))
+    if (schema->format != SCHEMA_FORMAT_NONE && schema->format != SCHEMA_FORMAT_TEXT &&
+        !feel_parse_temporal(ret->string, ret))
         return err_set(err, RC_INVALID, "'%.*s' is no %s", shown_len(v->text), v->text.at,
                        schema->format == SCHEMA_FORMAT_DATE ? "date" : "date-time");
     return RC_OK;
@@ -329,7 +331,8 @@ enum rc schema_to_value(const struct schema *schema, const struct json *v, struc
 static enum feel_kind string_kind(enum schema_format format)
 {
     switch (format) {
-    case SCHEMA_FORMAT_NONE: return FEEL_STRING;
+    case SCHEMA_FORMAT_NONE:
+    case SCHEMA_FORMAT_TEXT: return FEEL_STRING;
     case SCHEMA_FORMAT_DATE: return FEEL_DATE;
     case SCHEMA_FORMAT_DATE_TIME: return FEEL_DATE_TIME;
     }

@@ -210,7 +210,8 @@ struct spec {
     size_t n_contracts;
     struct spec_contract *contracts;
 
-    size_t n_fields; /* of the output, in order */
+    size_t n_open;   /* output fields of `format: text`, which are written and not chosen */
+    size_t n_fields; /* of the output, the closed ones, in order */
     const struct spec_field *fields;
     size_t n_joint;            /* product of n_values, at most SPEC_JOINT_MAX */
     const struct json *source; /* the tree of slm.yaml */

@@ -54,7 +54,8 @@ static size_t count_labels(struct spec_reading *r, const struct schema_property 
     SPEC_WRONG(
         r, schema, "open_field",
         "output field '%.*s' is open: expected an enum, a boolean, an integer with minimum and "
-        "maximum, or a set: an array with uniqueItems whose items have an enum",
+        "maximum, a set (an array with uniqueItems whose items have an enum), or text "
+        "(format: text)",
         STR_ARG(field->name));
     return 0;
 }
@@ -108,34 +109,43 @@ static bool is_object(struct spec_reading *r, const struct schema *schema, const
     return false;
 }
 
+static bool is_open(const struct schema *schema)
+{
+    return schema->type == SCHEMA_STRING && schema->format == SCHEMA_FORMAT_TEXT;
+}
+
 enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
 {
-    size_t n = spec->output.n_properties, n_joint = 1;
+    size_t n_all = spec->output.n_properties, n = 0, n_joint = 1;
 
     is_object(r, &spec->input, "input");
     if (!is_object(r, &spec->output, "output"))
         return RC_OK;
-    if (n > SPEC_FIELDS_MAX) {
-        SPEC_WRONG(r, &spec->output, "limit", "%zu output fields, at most %d", n, SPEC_FIELDS_MAX);
+    if (n_all > SPEC_FIELDS_MAX) {
+        SPEC_WRONG(r, &spec->output, "limit", "%zu output fields, at most %d", n_all,
+                   SPEC_FIELDS_MAX);
         return RC_OK;
     }
-    struct spec_field *fields = arena_array(r->arena, struct spec_field, n);
+    struct spec_field *fields = arena_array(r->arena, struct spec_field, n_all);
     if (!fields)
         return arena_fail(r->arena, err, "output fields");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n_all; i++) {
         const struct schema_property *property = &spec->output.properties[i];
+        struct spec_field *field = &fields[n];
 
-        fields[i].name = property->name;
-        fields[i].schema = &property->schema;
-        fields[i].is_set = property->schema.type == SCHEMA_ARRAY;
-        fields[i].n_labels = count_labels(r, property);
-        fields[i].n_values =
-            fields[i].is_set ? (size_t)1 << fields[i].n_labels : fields[i].n_labels;
         if (property->schema.fallback)
             SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
                        STR_ARG(property->name));
+        if (is_open(&property->schema))
+            continue;
+        n++;
+        field->name = property->name;
+        field->schema = &property->schema;
+        field->is_set = property->schema.type == SCHEMA_ARRAY;
+        field->n_labels = count_labels(r, property);
+        field->n_values = field->is_set ? (size_t)1 << field->n_labels : field->n_labels;
         /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
-        n_joint *= n_joint <= SPEC_JOINT_MAX ? fields[i].n_values : 1;
+        n_joint *= n_joint <= SPEC_JOINT_MAX ? field->n_values : 1;
     }
     if (n_joint > SPEC_JOINT_MAX) {
         SPEC_WRONG(r, &spec->output, "limit",
@@ -150,6 +160,7 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
     }
     spec->fields = fields;
     spec->n_fields = n;
+    spec->n_open = n_all - n;
     spec->n_joint = n_joint;
     return RC_OK;
 }

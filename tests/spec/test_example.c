@@ -39,7 +39,7 @@ static void assert_fits_and_keeps_the_rules(struct example *e, const struct json
         if (example_keeps(e, rule, &context))
             continue;
         n_broken++;
-        print_message("%s: breaks rule %.*s\n", line, STR_ARG(rule->name.text));
+        print_message("# %s: breaks rule %.*s\n", line, STR_ARG(rule->name.text));
     }
     assert_int_equal(n_broken, 0);
     assert_true(e->arena.used < 1 << 20);

@@ -92,7 +92,7 @@ static void expect_caught(struct example *e, const struct json *row, const struc
     if (broken_rule(e, row, findings))
         n_caught++;
     else
-        print_message("%s: the reply stands although %s changed\n", line, what);
+        print_message("# %s: the reply stands although %s changed\n", line, what);
 }
 
 static void change_each_fact(struct example *e, const struct json *row, const char *line)
@@ -182,7 +182,7 @@ static void every_mutation_of_a_promised_fact_breaks_a_rule(void **state)
     example_open(&e, dir);
     for (size_t i = 0; i < ARRAY_LEN(mutate); i++)
         example_each_row(&e, mutate[i]);
-    print_message("%zu of %zu mutations caught\n", n_caught, n_mutations);
+    print_message("# %zu of %zu mutations caught\n", n_caught, n_mutations);
     assert_true(n_mutations > 2800);
     assert_int_equal(n_caught, n_mutations);
     example_close(&e);

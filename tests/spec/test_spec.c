@@ -263,12 +263,14 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "s:2:1: error: the spec has no 'slm': name of the SLM, as its folder [missing]\n" },
         { "    open: {type: boolean}\n", "    open: {type: string}\n",
           "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
-          "with minimum and maximum, or a set: an array with uniqueItems whose items have an enum "
-          "[open_field]\n" },
+          "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
+          "or "
+          "text (format: text) [open_field]\n" },
         { "    open: {type: boolean}\n", "    open: {type: array, items: {enum: [x, y]}}\n",
           "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
-          "with minimum and maximum, or a set: an array with uniqueItems whose items have an enum "
-          "[open_field]\n" },
+          "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
+          "or "
+          "text (format: text) [open_field]\n" },
         { "    open: {type: boolean}\n",
           "    open: {type: array, uniqueItems: true, items: {enum: [x]}}\n",
           "s:12:51: error: output field 'open' is a set over 1 labels, expected 2 to 16 "
@@ -398,6 +400,19 @@ static void joint_labels_count_through_all_combinations(void **state)
     assert_true(spec_find_value(&spec->fields[0], &text, &label) && label == 2);
     assert_true(spec_find_value(&spec->fields[2], &number, &label) && label == 0);
     assert_false(spec_find_value(&spec->fields[0], &number, &label));
+}
+
+static void a_text_is_written_and_no_field_to_choose(void **state)
+{
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(
+        f, instead(f, "    open: {type: boolean}\n", "    open: {type: string, format: text}\n"));
+
+    assert_int_equal(spec->n_open, 1);
+    assert_int_equal(spec->n_fields, spec->output.n_properties - 1);
+    for (size_t i = 0; i < spec->n_fields; i++)
+        assert_false(str_is(spec->fields[i].name, "open"));
+    assert_int_equal(spec->n_joint, 3);
 }
 
 static const char with_set[] =
@@ -634,6 +649,7 @@ int main(void)
         SPEC_TEST(what_an_absent_input_leaves_undetermined_is_noted),
         SPEC_TEST(a_list_has_at_most_a_thousand_entries),
         SPEC_TEST(joint_labels_count_through_all_combinations),
+        SPEC_TEST(a_text_is_written_and_no_field_to_choose),
         SPEC_TEST(a_set_has_every_set_of_its_labels_as_values),
         SPEC_TEST(rules_see_a_set_as_a_list),
         SPEC_TEST(slices_see_input_output_and_tags),

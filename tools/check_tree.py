@@ -26,8 +26,9 @@ MAY_USE = {
     "decide": ["base", "expr", "spec", "engine", "registry"],
     "factory": ["base", "net", "expr", "spec", "engine", "registry", "record", "decide"],
     "serve": ["base", "net", "expr", "spec", "engine", "registry", "record", "orchestrate", "decide"],
+    "swarm": ["base"],
     "cli": ["base", "store", "net", "expr", "spec", "engine", "registry", "record", "orchestrate", "decide", "factory",
-            "serve"],
+            "serve", "swarm"],
 }
 WRAPPED_BY = {
     "archive.h": ["net/wheel.c"],

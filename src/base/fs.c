@@ -177,6 +177,16 @@ enum rc fs_sync_dir(const char *path, struct err *err)
     return fsync(fd) == 0 ? RC_OK : fail("sync", path, err);
 }
 
+/* What root makes in another user's folder is that user's, so that both can go on working there. */
+static enum rc give_to_owner_of(const char *parent, const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(parent, &st) != 0 || st.st_uid == 0)
+        return RC_OK;
+    return lchown(path, st.st_uid, st.st_gid) == 0 ? RC_OK : fail("give away", path, err);
+}
+
 /* Makes one folder below an existing one, durably. */
 static enum rc make_dir(const char *path, struct err *err)
 {
@@ -185,7 +195,8 @@ static enum rc make_dir(const char *path, struct err *err)
 
     if (mkdir(path, 0777) == 0) {
         parent_of(path, parent);
-        return fs_sync_dir(parent, err);
+        enum rc rc = give_to_owner_of(parent, path, err);
+        return rc ? rc : fs_sync_dir(parent, err);
     }
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return RC_OK;

@@ -31,7 +31,8 @@ MUST_CHECK enum rc fs_read_file(const char *path, size_t limit_bytes, struct are
 MUST_CHECK enum rc fs_write_atomic(const char *path, const void *bytes, size_t len, unsigned mode,
                                    struct err *err);
 
-/* Makes the folder and its parents; fine when it exists. */
+/* Makes the folder and its parents; fine when it exists. What root makes belongs to the owner of
+ * the folder around it. */
 MUST_CHECK enum rc fs_make_dirs(const char *path, struct err *err);
 MUST_CHECK enum rc fs_sync_dir(const char *path, struct err *err);
 MUST_CHECK enum rc fs_remove(const char *path,

@@ -5,8 +5,6 @@
 #include "cli/cmd.h"
 #include "cli/version_view.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* One question about a decision, put to the team that has it. */
@@ -176,30 +174,44 @@ enum rc cmd_feedback_add(struct cli *cli, struct err *err)
     return cli_print(&out, err);
 }
 
+/* The service may write in its team's folder alone: the file is made there, and copied by us. */
+static enum rc move_export(const char *made, const char *path, struct err *err)
+{
+    struct fs_map map;
+    struct err ignored;
+
+    enum rc rc = fs_map_open(made, &map, err);
+    if (rc)
+        return rc;
+    rc = fs_write_atomic(path, map.at ? (const char *)map.at : "", map.len, 0600, err);
+    fs_map_close(&map);
+    IGNORE_RC(fs_remove(made, &ignored)); /* the next export replaces it */
+    return rc;
+}
+
 enum rc cmd_feedback_export(struct cli *cli, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf out = { 0 };
-    char folder[PATH_MAX];
+    const char *path = cli->arguments[1], *workspace, *made;
     struct ask_slm slm;
     struct ask question;
     struct json *answer;
-    const char *path = cli->arguments[1];
     enum rc rc = ask_parse_slm(cli, cli->arguments[0], &slm, err);
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
+    if (rc == RC_OK)
+        rc = cli_workspace(cli, &workspace, err);
     if (rc)
         return rc;
-    if (path[0] != '/') { /* the one who writes may have another current folder */
-        if (!realpath(".", folder))
-            return err_set(err, RC_IO, "the current folder has no path");
-        path = fs_join(&cli->arena, folder, path);
-        if (!path)
-            return arena_fail(&cli->arena, err, "path of the export");
-    }
+    made = serve_team_path(workspace, slm.team, "feedback_export.jsonl", &cli->arena);
+    if (!made)
+        return arena_fail(&cli->arena, err, "path of the export");
     ask_begin(cli, &question);
     ask_text(&question, "slm", slm.name);
-    ask_text(&question, "path", path);
+    ask_text(&question, "path", made);
     rc = ask(cli, slm.team, "feedback_export", &question, &answer, err);
+    if (rc == RC_OK)
+        rc = move_export(made, path, err);
     if (rc)
         return rc;
     if (cli->config.json)

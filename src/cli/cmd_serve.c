@@ -1,7 +1,9 @@
 /* cmd_serve.c - shoal serve: a team's SLMs behind HTTP until SIGTERM. */
+#include "base/fs.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
 #include "serve/team_service.h"
+#include "swarm/fence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +49,35 @@ static enum rc serve(struct cli *cli, const struct team_service_config *config, 
     return team_service_run(service, err);
 }
 
+/* The team's folder and the bases; and of the system what the C library reads by itself: names of
+ * users, time zones, processors. */
+static enum rc shut_in(struct cli *cli, const struct serve_team_config *team, struct err *err)
+{
+    const char *folder = serve_team_path(team->workspace, team->team, "", &cli->arena);
+    const char *bases = fs_join(&cli->arena, team->home, "bases");
+    const char *const readable[] = {
+        bases,
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/etc/passwd",
+        "/etc/nsswitch.conf",
+        "/etc/localtime",
+        "/etc/ld.so.cache",
+        "/dev/null",
+        "/dev/urandom",
+        "/sys/devices/system/cpu",
+    };
+
+    if (!folder || !bases)
+        return arena_fail(&cli->arena, err, "paths of the team");
+    enum rc rc = fs_make_dirs(folder, err);
+    if (rc)
+        return rc;
+    struct fence fence = { &folder, 1, readable, ARRAY_LEN(readable) };
+    return fence_enter(&fence, err);
+}
+
 enum rc cmd_serve(struct cli *cli, struct err *err)
 {
     const char *team = cli_option(cli, "team");
@@ -62,5 +93,7 @@ enum rc cmd_serve(struct cli *cli, struct err *err)
     rc = read_port(cli, &config.port, err);
     if (rc == RC_OK)
         rc = ask_config(cli, team, &config.team, err);
+    if (rc == RC_OK && cli_option(cli, "fence"))
+        rc = shut_in(cli, &config.team, err);
     return rc ? rc : serve(cli, &config, err);
 }

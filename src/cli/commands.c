@@ -136,7 +136,33 @@ const struct command cli_commands[] = {
         .run = cmd_serve,
         .options = { { "team", "TEAM", "whose SLMs" },
                      { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
-                     { "port", "N", "to listen on, else 8080; 0: a free one" } },
+                     { "port", "N", "to listen on, else 8080; 0: a free one" },
+                     { "fence", NULL, "keep this process to its team's files (Landlock)" } },
+    },
+    {
+        .name = "up",
+        .group = DECIDE,
+        .arguments = "",
+        .summary = "run a service for each team, supervised and kept apart, in the background",
+        .details = "Waits until all answer and prints where. One that ends is started again. As "
+                   "root each\n"
+                   "team gets a user of its own; else Landlock shuts each process in with its "
+                   "team's files;\n"
+                   "where neither can be had nothing is started.",
+        .example = "shoal up && shoal down",
+        .run = cmd_up,
+        .options = { { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
+                     { "port", "N", "of the first team, else 8101; 0: free ones" },
+                     { "boundary", "users|landlock",
+                       "how teams are kept apart, else what works" } },
+    },
+    {
+        .name = "down",
+        .group = DECIDE,
+        .arguments = "",
+        .summary = "stop what shoal up runs, and wait until it has stopped",
+        .example = "shoal down",
+        .run = cmd_down,
     },
     {
         .name = "decide",

@@ -42,4 +42,9 @@ MUST_CHECK enum rc home_add_base(const char *home, const struct artifact_store *
 MUST_CHECK enum rc home_download_path(const char *home, const char *name, struct arena *arena,
                                       const char **ret_path, struct err *err);
 
+/* Makes the bases of a home known in another one, as hard links where that can be and as copies
+ * else: for processes of users who do not get to the first. All may read what is made. */
+MUST_CHECK enum rc home_share(const char *home, const char *other, struct arena *arena,
+                              struct err *err);
+
 #endif

@@ -6,6 +6,7 @@
 
 command_fn cmd_build, cmd_check, cmd_config, cmd_decide, cmd_pull, cmd_replay, cmd_serve;
 command_fn cmd_down, cmd_up;
+command_fn cmd_new_slm, cmd_new_team, cmd_new_workspace;
 command_fn cmd_feedback_add, cmd_feedback_export;
 command_fn cmd_key_create, cmd_key_list, cmd_key_revoke;
 command_fn cmd_history, cmd_list, cmd_promote, cmd_rollback, cmd_show, cmd_show_decision;

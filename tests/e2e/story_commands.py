@@ -90,4 +90,42 @@ def an_error_under_json_is_json(world):
     assert error["code"] == "not_found" and "next" in error, error
 
 
+@story
+def a_new_workspace_team_and_slm_are_without_errors_and_build(world):
+    world.shoal("new", "workspace", "acme")
+    acme = world.folder / "acme"
+    assert "0 errors" in world.shoal("check", cwd=acme).out
+    for team in ("support", "finance"):
+        world.shoal("new", "team", team, cwd=acme)
+    world.shoal("new", "slm", "support/inbox", cwd=acme)
+    assert "1 spec checked, 0 errors" in world.shoal("check", cwd=acme).out
+    built = world.shoal("build", "support/inbox", cwd=acme, status=None)
+    assert "support/inbox @1 is rejected" in built.out, "thirty rows are too few to beat the floors"
+
+
+@story
+def a_new_team_leaves_the_rest_of_shoal_yaml_as_it_is(world):
+    for before, after in (("organisation: a\nteams:\n  x: {}\n  # about y\n  y: {description: d}\n\n# end\n",
+                           "organisation: a\nteams:\n  x: {}\n  # about y\n  y: {description: d}\n"
+                           "  z:\n    description: what this team does\n\n# end\n"),
+                          ("teams: {}\norganisation: a\n",
+                           "teams:\n  z:\n    description: what this team does\norganisation: a\n")):
+        (world.folder / "shoal.yaml").write_text(before)
+        world.shoal("new", "team", "z")
+        assert (world.folder / "shoal.yaml").read_text() == after
+        assert "already" in world.shoal("new", "team", "z", status=1).err
+    other = "organisation: a\nteams: {x: {}}\n"
+    (world.folder / "shoal.yaml").write_text(other)
+    assert "by hand" in world.shoal("new", "team", "z", status=1).err
+    assert (world.folder / "shoal.yaml").read_text() == other
+
+
+@story
+def new_refuses_what_is_there_and_names_that_cannot_be(world):
+    world.shoal("new", "workspace", "acme")
+    assert "already" in world.shoal("new", "workspace", "acme", status=1).err
+    assert "is no name" in world.shoal("new", "team", "a/b", cwd=world.folder / "acme", status=2).err
+    assert "shoal new team x" in world.shoal("new", "slm", "x/y", cwd=world.folder / "acme", status=1).err
+
+
 tell()

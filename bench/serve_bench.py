@@ -3,10 +3,13 @@
 
     bench/serve_bench.py --base FOLDER                     decisions/s and latencies at 1 to 32 clients
     bench/serve_bench.py --base FOLDER --determinism       the same bytes whatever the load, threads and kernel row
+    bench/serve_bench.py --workspace FOLDER --determinism vnni=10000 scalar=1000
 
 The version served is made by hand in a second (heads that are the base's vectors of the labels' names, spec of
 examples/ecommerce/support/ticket-triage): its speed is that of any frozen or fine-tuned version, its answers are no good.
-FOLDER holds config.json, vocab.txt and model.safetensors: all-minilm-l6-v2, or what tools/tiny_base.py makes.
+--base holds config.json, vocab.txt and model.safetensors: all-minilm-l6-v2, or what tools/tiny_base.py makes. --workspace
+is a copy of examples/ecommerce in which ticket-triage was built and promoted, with its base in $SHOAL_HOME; the service
+keeps its decisions there.
 """
 import argparse
 import hashlib
@@ -31,6 +34,35 @@ FIELDS = {"issue_type": ["billing", "refund", "delivery", "return", "defect", "o
 
 
 class Workspace:
+    """One that exists, with a production version of ticket-triage."""
+
+    def __init__(self, world, folder):
+        self.world, self.folder = world, folder
+        world.env["SHOAL_HOME"] = os.environ["SHOAL_HOME"]
+        self.key = self.create_key()
+
+    def create_key(self):
+        return self.shoal("key", "create", f"bench-{time.time_ns()}", "--team=support").out.strip()
+
+    def shoal(self, *arguments):
+        return self.world.shoal(*arguments, cwd=self.folder)
+
+    def serve(self, cpu, threads):
+        process = self.world.start("serve", "--team=support", "--port=0", f"--cpu={cpu}", f"--threads={threads}",
+                                   cwd=self.folder)
+        self.world.wait_for_port(process)
+        return process
+
+    def load(self, process, clients, requests):
+        # sla_due is counted from the recorded time
+        out = subprocess.run([sys.executable, HERE / "serve_load.py", f"--port={process.port}", f"--key={self.key}",
+                              "--slm=ticket-triage", f"--rows={EXAMPLE / 'data/test.jsonl'}", f"--clients={clients}",
+                              f"--requests={requests}", "--ignore=output.sla_due"],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)
+
+
+class HandmadeWorkspace(Workspace):
     def __init__(self, world, base):
         self.world, self.folder = world, world.folder / "shop"
         slm = self.folder / "support/ticket-triage"
@@ -39,10 +71,7 @@ class Workspace:
         self.base = base.name
         world.shoal("pull", f"file:{base}", f"--name={self.base}")
         self.register((slm / "slm.yaml").read_bytes())
-        self.key = self.shoal("key", "create", "bench", "--team=support").out.strip()
-
-    def shoal(self, *arguments):
-        return self.world.shoal(*arguments, cwd=self.folder)
+        self.key = self.create_key()
 
     def put(self, data):
         digest = hashlib.sha256(data).hexdigest()
@@ -81,20 +110,6 @@ class Workspace:
             assert answer.status == 200, answer.body
         self.world.stop(process)
 
-    def serve(self, cpu, threads):
-        process = self.world.start("serve", "--team=support", "--port=0", f"--cpu={cpu}", f"--threads={threads}",
-                                   cwd=self.folder)
-        self.world.wait_for_port(process)
-        return process
-
-    def load(self, process, clients, requests):
-        # sla_due is counted from the recorded time
-        out = subprocess.run([sys.executable, HERE / "serve_load.py", f"--port={process.port}", f"--key={self.key}",
-                              "--slm=ticket-triage", f"--rows={EXAMPLE / 'data/test.jsonl'}", f"--clients={clients}",
-                              f"--requests={requests}", "--ignore=output.sla_due"],
-                             capture_output=True, text=True, check=True).stdout
-        return json.loads(out)
-
 
 def first_decision(workspace):
     row = json.loads(open(EXAMPLE / "data/test.jsonl", encoding="utf-8").readline())
@@ -121,34 +136,60 @@ def measure(workspace, args):
 
 
 def check_determinism(workspace, args):
-    digests = {}
-    for cpu in ("scalar", "avx2", "avx512", "vnni"):
-        for clients, threads in ((1, 1), (7, 2), (32, 1), (32, 2)) if cpu != "scalar" else ((32, 2),):
-            try:
-                process = workspace.serve(cpu, threads)
-            except AssertionError as refused:
-                print(f"{cpu}: not on this machine: {refused}")
-                break
-            r = workspace.load(process, clients, args.requests)
-            workspace.world.stop(process)
-            digests.setdefault(r["digest"], []).append(f"{cpu}/{clients}/{threads}")
-            print(f"{cpu:7} {clients:2} clients, {threads} threads: {r['digest'][:16]} {r['decisions_per_s']:.0f}/s",
-                  flush=True)
-    if len(digests) != 1:
-        sys.exit(f"the bytes differ: {digests}")
-    print(f"{args.requests} decisions, the same bytes in every run")
+    """Every run's digests, each over a thousand decisions, against those of the run that goes furthest."""
+    expected, by = [], ""
+    for cpu, requests in args.determinism:
+        for threads in args.threads:
+            for clients in args.clients:
+                try:
+                    process = workspace.serve(cpu, threads)
+                except AssertionError as refused:
+                    print(f"{cpu}: not on this machine: {refused}")
+                    break
+                r = workspace.load(process, clients, requests)
+                workspace.world.stop(process)
+                run, digests = f"{cpu}, {threads} threads, {clients} clients", r["digests"]
+                print(f"{run}: {requests} decisions, {r['decisions_per_s']:.0f}/s, "
+                      f"{hashlib.sha256(''.join(digests).encode()).hexdigest()[:16]}", flush=True)
+                for block, (got, other) in enumerate(zip(digests, expected)):
+                    if got != other:
+                        sys.exit(f"{run}: decisions {1000 * block} to {1000 * block + 999} differ from those of {by}")
+                if len(digests) > len(expected):
+                    expected, by = digests, run
+    print("the same bytes in every run")
+
+
+def row_and_requests(text):
+    row, _, requests = text.partition("=")
+    requests = int(requests or 1000)
+    if requests % 1000 != 0:
+        raise argparse.ArgumentTypeError("a multiple of 1000: digests are over a thousand decisions")
+    return row, requests
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--base", required=True)
-    parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--determinism", action="store_true")
+    parser.add_argument("--base", type=pathlib.Path)
+    parser.add_argument("--workspace", type=pathlib.Path)
+    parser.add_argument("--requests", type=int, default=1000, help="of each measurement")
+    parser.add_argument("--determinism", nargs="*", type=row_and_requests, metavar="ROW=REQUESTS",
+                        help="kernel rows; without any, all with 1000")
+    parser.add_argument("--clients", type=numbers, default=[1, 7, 32], help="of the determinism runs")
+    parser.add_argument("--threads", type=numbers, default=[1, 2], help="of the determinism runs")
     args = parser.parse_args()
+    if bool(args.base) == bool(args.workspace):
+        parser.error("one of --base and --workspace")
+    if args.determinism == []:
+        args.determinism = [(row, 1000) for row in ("vnni", "avx512", "avx2", "scalar")]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="shoal-bench-"))
     world = World(folder)
     try:
-        workspace = Workspace(world, pathlib.Path(args.base).resolve())
+        workspace = (HandmadeWorkspace(world, args.base.resolve()) if args.base
+                     else Workspace(world, args.workspace.resolve()))
         (check_determinism if args.determinism else measure)(workspace, args)
     finally:
         world.close()

@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
-const struct json *json_find(const struct json *v, const char *key)
+const struct json *json_find_str(const struct json *v, struct str key)
 {
     if (!v || v->type != JSON_OBJECT)
         return NULL;
     for (size_t i = 0; i < v->n; i++)
-        if (str_is(v->members[i].key, key))
+        if (str_equal(v->members[i].key, key))
             return &v->members[i].value;
     return NULL;
+}
+
+const struct json *json_find(const struct json *v, const char *key)
+{
+    return json_find_str(v, str_of(key));
 }
 
 const char *json_type_name(enum json_type type)

@@ -61,6 +61,7 @@ MUST_CHECK enum rc json_parse(struct str text, enum json_duplicates duplicates, 
 
 /* NULL when v is no object or has no such member. */
 const struct json *json_find(const struct json *v, const char *key);
+const struct json *json_find_str(const struct json *v, struct str key);
 
 /* Exact conversions: false (and *ret untouched) unless v is a number that is exactly such a value.
  */

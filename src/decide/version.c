@@ -225,14 +225,6 @@ void version_append_calibration(struct buf *out, const struct spec *spec,
     json_end_object(&w);
 }
 
-static const struct json *find_member(const struct json *object, struct str name)
-{
-    for (size_t i = 0; object->type == JSON_OBJECT && i < object->n; i++)
-        if (str_equal(object->members[i].key, name))
-            return &object->members[i].value;
-    return NULL;
-}
-
 enum rc version_parse_calibration(struct str json, const struct spec *spec, struct arena *arena,
                                   struct decide_calibration **ret_calibration, struct err *err)
 {
@@ -248,7 +240,7 @@ enum rc version_parse_calibration(struct str json, const struct spec *spec, stru
     if (rc)
         return rc;
     for (size_t f = 0; f < spec->n_fields; f++) {
-        const struct json *field = find_member(tree, spec->fields[f].name);
+        const struct json *field = json_find_str(tree, spec->fields[f].name);
         const struct json *temperature = field ? json_find(field, "temperature") : NULL;
         const struct json *threshold = field ? json_find(field, "threshold") : NULL;
 

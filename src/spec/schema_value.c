@@ -180,14 +180,6 @@ static void refuse_property(struct checking *c, const struct schema *schema,
                 problem_suggest(m->key, names, n, c->problems->arena));
 }
 
-static const struct json *find_member(const struct json *v, struct str key)
-{
-    for (size_t i = 0; v && i < v->n; i++)
-        if (str_equal(v->members[i].key, key))
-            return &v->members[i].value;
-    return NULL;
-}
-
 static void check_object(struct checking *c, const struct schema *schema, const struct json *v)
 {
     for (size_t i = 0; i < v->n && c->problems->n < PROBLEMS_MAX; i++) {
@@ -203,7 +195,7 @@ static void check_object(struct checking *c, const struct schema *schema, const 
     }
     for (size_t i = 0; i < schema->n_properties; i++) {
         const struct schema_property *property = &schema->properties[i];
-        if (property->required && !property->schema.fallback && !find_member(v, property->name))
+        if (property->required && !property->schema.fallback && !json_find_str(v, property->name))
             VALUE_WRONG(c, v, "missing", "field '%.*s' is missing", STR_ARG(property->name));
     }
 }
@@ -278,7 +270,7 @@ static enum rc object_value(const struct schema *schema, const struct json *v, s
         const struct schema_property *property = &schema->properties[i];
 
         entries[i].key = property->name;
-        enum rc rc = schema_to_value(&property->schema, find_member(v, property->name), arena,
+        enum rc rc = schema_to_value(&property->schema, json_find_str(v, property->name), arena,
                                      &entries[i].value, err);
         if (rc)
             return rc;

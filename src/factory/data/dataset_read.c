@@ -147,14 +147,6 @@ static enum rc keep_tags(const struct json *tags, struct arena *arena, struct da
     return copy_text(arena, &canonical, &row->tags, err);
 }
 
-static const struct json *find_member(const struct json *object, struct str key)
-{
-    for (size_t i = 0; object->type == JSON_OBJECT && i < object->n; i++)
-        if (str_equal(object->members[i].key, key))
-            return &object->members[i].value;
-    return NULL;
-}
-
 /* The first thing that schema does not allow in v, as the row's fate; kept when there is none. */
 static enum rc check_value(const struct schema *schema, const char *what, const struct json *v,
                            struct arena *scratch, struct arena *arena, struct dataset_row *row,
@@ -181,7 +173,7 @@ static enum rc read_labels(const struct spec *spec, const struct json *output, s
         return arena_fail(arena, err, "labels");
     for (size_t f = 0; f < spec->n_fields; f++) {
         const struct spec_field *field = &spec->fields[f];
-        const struct json *v = find_member(output, field->name);
+        const struct json *v = json_find_str(output, field->name);
         size_t value;
 
         if (!v)
@@ -253,20 +245,20 @@ enum rc dataset_read_row(const struct spec *spec, const struct json *tree, struc
     return rc;
 }
 
-static enum rc next_row(struct reading *reading, uint32_t line, struct dataset_row **ret_row,
-                        struct err *err)
+static struct dataset_row *next_row(struct reading *reading, uint32_t line, struct err *err)
 {
     struct dataset *d = reading->dataset;
 
-    if (d->n_rows == DATASET_ROWS_MAX)
-        return err_set(err, RC_LIMIT, "line %u: more than %d rows", line, DATASET_ROWS_MAX);
+    if (d->n_rows == DATASET_ROWS_MAX) {
+        err_set(err, RC_LIMIT, "line %u: more than %d rows", line, DATASET_ROWS_MAX);
+        return NULL;
+    }
 
     struct dataset_row *row = &d->rows[d->n_rows++];
 
     *row = (struct dataset_row){ .source = reading->source, .line = line, .split = reading->split };
     d->sources[reading->source].n_rows++;
-    *ret_row = row;
-    return RC_OK;
+    return row;
 }
 
 /* The member of object at a dotted path, made when it is not there (each object has room for all
@@ -277,7 +269,7 @@ static struct json *make_place(struct json *object, struct str path, size_t room
     while (path.len > 0) {
         const char *dot = memchr(path.at, '.', path.len);
         struct str key = { path.at, dot ? (size_t)(dot - path.at) : path.len };
-        struct json *found = (struct json *)(uintptr_t)find_member(object, key);
+        struct json *found = (struct json *)(uintptr_t)json_find_str(object, key);
 
         if (object->type == JSON_NULL) {
             object->type = JSON_OBJECT;
@@ -342,7 +334,7 @@ static enum rc map_columns(const struct reading *reading, const struct json *raw
 {
     const struct spec_data *data = reading->data;
     struct json tree = { .type = JSON_OBJECT };
-    const struct json *id = find_member(raw, data->id.text);
+    const struct json *id = json_find_str(raw, data->id.text);
     size_t room = data->n_columns + 3;
 
     tree.members = arena_array(scratch, struct json_member, room);
@@ -356,7 +348,7 @@ static enum rc map_columns(const struct reading *reading, const struct json *raw
         tree.members[tree.n++] = (struct json_member){ .key = STR("id"), .value = *id };
     for (size_t c = 0; c < data->n_columns; c++) {
         struct str path = data->columns[c].path.text;
-        const struct json *v = find_member(raw, data->columns[c].column.text);
+        const struct json *v = json_find_str(raw, data->columns[c].column.text);
 
         if (!v || (data->format == SPEC_CSV && v->text.len == 0))
             continue;
@@ -390,13 +382,12 @@ static enum rc add_row(struct reading *reading, const struct json *raw, uint32_t
 {
     const struct spec_data *data = reading->data;
     struct json tree = *raw;
-    struct dataset_row *row;
-    enum rc rc = next_row(reading, line, &row, err);
+    struct dataset_row *row = next_row(reading, line, err);
 
-    if (rc)
-        return rc;
+    if (!row)
+        return err->code;
     if (data && data->group.text.len > 0 && raw->type == JSON_OBJECT) {
-        const struct json *group = find_member(raw, data->group.text);
+        const struct json *group = json_find_str(raw, data->group.text);
 
         if (!group || (group->type != JSON_STRING && group->type != JSON_NUMBER))
             return dataset_reject(row, DATASET_INVALID, reading->arena, err,
@@ -407,7 +398,7 @@ static enum rc add_row(struct reading *reading, const struct json *raw, uint32_t
             return arena_fail(scratch, err, "row");
     }
     if (data && data->n_columns > 0 && raw->type == JSON_OBJECT) {
-        rc = map_columns(reading, raw, scratch, &tree, err);
+        enum rc rc = map_columns(reading, raw, scratch, &tree, err);
         if (rc)
             return rc;
     }
@@ -433,9 +424,9 @@ static enum rc read_line(struct reading *reading, struct str text, uint32_t line
         *err = why;
         return rc;
     }
-    rc = next_row(reading, line, &row, err);
-    if (rc)
-        return rc;
+    row = next_row(reading, line, err);
+    if (!row)
+        return err->code;
     return dataset_reject(row, DATASET_INVALID, reading->arena, err, "%s", why.message);
 }
 

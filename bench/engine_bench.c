@@ -129,6 +129,7 @@ static size_t argument(char **argv, int argc, int at, size_t otherwise)
 int main(int argc, char **argv)
 {
     struct digest digest = { "" };
+    struct encoder_files files;
     struct encoder_base *base = NULL;
     struct encoder *encoder = NULL;
     struct kernels kernels;
@@ -143,7 +144,8 @@ int main(int argc, char **argv)
     double start = clock_s(CLOCK_MONOTONIC);
     arena_init(&arena, ARENA_BYTES);
     kernels_init(&kernels, cpu_best());
-    if (encoder_base_open(argv[1], &digest, &base, &err) ||
+    if (encoder_files_open(argv[1], &files, &err) ||
+        encoder_base_open(&files, &digest, &base, &err) ||
         encoder_new(&base->bert, DENSE_INT8, &kernels, &arena, &encoder, &err)) {
         fprintf(stderr, "engine_bench: %s\n", err.message);
         return EXIT_FAILURE;

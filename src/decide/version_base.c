@@ -18,36 +18,43 @@ static bool is_name(struct str name)
     return true;
 }
 
-static enum rc check_file(const char *folder, const struct json_member *file, struct arena *arena,
-                          struct err *err)
+static enum rc check_file(const struct json *described, enum encoder_file file,
+                          const struct fs_map *map, struct err *err)
 {
-    CLEANUP(fs_map_close) struct fs_map map = { 0 };
-    const struct json *sha256 = json_find(&file->value, "sha256");
+    const char *name = encoder_file_names[file];
+    const struct json *sha256 = json_find(json_find(described, name), "sha256");
     struct digest want, got;
 
-    if (!is_name(file->key) || !sha256 || sha256->type != JSON_STRING ||
-        !digest_parse(sha256->text, &want))
-        return err_set(err, RC_CORRUPT, "the description names a file without its digest");
-
-    const char *name = arena_strndup(arena, file->key.at, file->key.len);
-    const char *path = name ? fs_join(arena, folder, name) : NULL;
-    if (!path)
-        return arena_fail(arena, err, "path of the base");
-    enum rc rc = fs_map_open(path, &map, err);
-    if (rc)
-        return rc;
-    rc = sha256_of(map.at, map.len, &got, err);
+    if (!sha256 || sha256->type != JSON_STRING || !digest_parse(sha256->text, &want))
+        return err_set(err, RC_CORRUPT, "the description has no digest of %s", name);
+    enum rc rc = sha256_of(map->at, map->len, &got, err);
     if (rc)
         return rc;
     if (!digest_equal(&want, &got))
-        return err_set(err, RC_CORRUPT, "%s has the digest %.12s..., expected %.12s...", path,
+        return err_set(err, RC_CORRUPT, "%s has the digest %.12s..., expected %.12s...", name,
                        got.hex, want.hex);
     return RC_OK;
 }
 
-/* Finds the base's folder and checks every file of the description. */
-static enum rc check_files(const char *bases_dir, struct str text, struct arena *arena,
-                           const char **ret_folder, struct err *err)
+/* Maps the files of the folder and checks each against the description. */
+static enum rc open_files(const char *folder, const struct json *described,
+                          struct encoder_files *ret_files, struct err *err)
+{
+    CLEANUP(encoder_files_close) struct encoder_files files = { 0 };
+    enum rc rc = encoder_files_open(folder, &files, err);
+
+    for (enum encoder_file file = 0; !rc && file < ENCODER_N_FILES; file++)
+        rc = check_file(described, file, &files.maps[file], err);
+    if (rc)
+        return rc;
+    *ret_files = files;
+    files = (struct encoder_files){ 0 };
+    return RC_OK;
+}
+
+/* The base's name and the member "files" of its description. */
+static enum rc read_description(struct str text, struct arena *arena, const char **ret_name,
+                                const struct json **ret_files, struct err *err)
 {
     struct json *description;
 
@@ -64,15 +71,10 @@ static enum rc check_files(const char *bases_dir, struct str text, struct arena 
         return err_set(err, RC_CORRUPT, "the description of the base lacks its name or files");
 
     const char *name_text = arena_strndup(arena, name->text.at, name->text.len);
-    const char *folder = name_text ? fs_join(arena, bases_dir, name_text) : NULL;
-    if (!folder)
-        return arena_fail(arena, err, "path of the base");
-    for (size_t i = 0; i < files->n; i++) {
-        rc = check_file(folder, &files->members[i], arena, err);
-        if (rc)
-            return err_context(err, "base '%s'", name_text);
-    }
-    *ret_folder = folder;
+    if (!name_text)
+        return arena_fail(arena, err, "name of the base");
+    *ret_name = name_text;
+    *ret_files = files;
     return RC_OK;
 }
 
@@ -80,15 +82,22 @@ enum rc version_base_open(const char *bases_dir, struct str json, struct encoder
                           struct err *err)
 {
     CLEANUP(arena_release) struct arena arena;
-    const char *folder = NULL;
+    const struct json *described = NULL;
+    const char *name = NULL, *folder;
+    struct encoder_files files;
     struct digest digest;
 
     arena_init(&arena, DESCRIPTION_ARENA_BYTES);
-    enum rc rc = check_files(bases_dir, json, &arena, &folder, err);
+    enum rc rc = sha256_of(json.at, json.len, &digest, err);
+    if (!rc)
+        rc = read_description(json, &arena, &name, &described, err);
     if (rc)
         return rc;
-    rc = sha256_of(json.at, json.len, &digest, err);
-    if (rc)
-        return rc;
-    return encoder_base_open(folder, &digest, ret_base, err);
+    folder = fs_join(&arena, bases_dir, name);
+    if (!folder)
+        return arena_fail(&arena, err, "path of the base");
+    rc = open_files(folder, described, &files, err);
+    if (!rc)
+        rc = encoder_base_open(&files, &digest, ret_base, err);
+    return rc ? err_context(err, "base '%s'", name) : RC_OK;
 }

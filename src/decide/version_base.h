@@ -5,8 +5,8 @@
  * A base is described by a JSON text, the one `shoal pull` writes to <home>/bases/<name>.json:
  *   {"architecture":"bert","files":{"config.json":{"bytes":612,"sha256":D},...},"name":"...",...}
  * The text is an artifact of the team, and its SHA-256 stands in a version's manifest. The
- * files lie in <home>/bases/<name>/; each is hashed before it is used, so that a version runs on
- * the bytes it was trained on or not at all.
+ * files lie in <home>/bases/<name>/; each is mapped once, and what is mapped is hashed before it is
+ * used, so that a version runs on the bytes it was trained on or not at all.
  */
 #ifndef DECIDE_VERSION_BASE_H
 #define DECIDE_VERSION_BASE_H

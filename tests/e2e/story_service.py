@@ -1,5 +1,6 @@
 """One team's service: decisions, their replay, keys, promotion while it runs."""
 import concurrent.futures
+import json
 import signal
 
 from handmade import EXAMPLES, Workspace, decide
@@ -135,7 +136,6 @@ def the_file_command_gives_the_bytes_of_the_service(world):
     ws, service, key = served(world)
     inputs = [{"text": t, "tier": "standard"} for t in ("where is my parcel", "charged twice", "thanks")]
     served_answers = [decide(service, key, i["text"]).json() for i in inputs]
-    import json
     (ws.folder / "rows.jsonl").write_text("".join(json.dumps({"id": n, "input": i}) + "\n"
                                                   for n, i in enumerate(inputs)))
     (ws.folder / "rows.csv").write_text("id,text,tier\n" + "".join(f"{n},{i['text']},standard\n"
@@ -153,7 +153,6 @@ def the_file_command_gives_the_bytes_of_the_service(world):
 
 @story
 def a_file_with_broken_rows_answers_the_others(world):
-    import json
     ws, _, _ = served(world)
     (ws.folder / "rows.jsonl").write_text('{"text":"where is my parcel","tier":"standard"}\nnot json\n'
                                           '{"text":"hello","tier":"gold"}\n')
@@ -164,8 +163,25 @@ def a_file_with_broken_rows_answers_the_others(world):
 
 
 @story
+def a_base_whose_bytes_have_changed_decides_nothing(world):
+    ws = Workspace(world)
+    ws.register()
+    ws.shoal("promote", "support/triage", "@1", "--why=begin")
+    case = json.dumps({"text": "my card was charged twice", "tier": "standard"})
+    ws.shoal("decide", "support/triage", stdin=case)
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        path = world.home / "bases/tiny" / name
+        right = path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+        refused = ws.shoal("decide", "support/triage", stdin=case, status=1)
+        assert f"base 'tiny': {name} has the digest" in refused.err, refused.err
+        path.write_bytes(right)
+    ws.shoal("decide", "support/triage", stdin=case)
+
+
+@story
 def feedback_becomes_rows_of_a_dataset(world):
-    import json
     ws, service, key = served(world)
     right = decide(service, key, "where is my parcel").json()["id"]
     wrong = decide(service, key, "thanks for the help").json()["id"]

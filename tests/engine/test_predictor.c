@@ -578,17 +578,19 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
 static void a_base_is_opened_from_its_folder(void **state)
 {
     CLEANUP(encoder_base_closep) struct encoder_base *base = NULL;
+    struct encoder_files files;
     struct digest digest = { "00" };
     struct err err = { 0 };
     char path[4096];
     (void)state;
 
-    if (encoder_base_open(test_base_path(".", path), &digest, &base, &err))
+    if (encoder_files_open(test_base_path(".", path), &files, &err) ||
+        encoder_base_open(&files, &digest, &base, &err))
         fail_msg("%s", err.message);
     assert_int_equal(wordpiece_n_entries(base->wordpiece), 30522);
     assert_int_equal(base->bert.layout.config.width, 384);
-    assert_int_equal(encoder_base_open("/nonexistent", &digest, &base, &err), RC_NOT_FOUND);
-    assert_non_null(strstr(err.message, "base '/nonexistent': "));
+    assert_int_equal(encoder_files_open("/nonexistent", &files, &err), RC_NOT_FOUND);
+    assert_non_null(strstr(err.message, "/nonexistent/config.json"));
 }
 
 int main(void)

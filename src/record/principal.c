@@ -7,8 +7,6 @@
 #include <stdio.h>
 
 enum {
-    ALL_SCOPES =
-        PRINCIPAL_DECIDE | PRINCIPAL_FEEDBACK | PRINCIPAL_READ | PRINCIPAL_ADMIN | PRINCIPAL_FLOW,
     KEY_ID_AT = 5,
     SECRET_AT = KEY_ID_AT + PRINCIPAL_KEY_ID_LEN + 1,
     CRC_AT = SECRET_AT + PRINCIPAL_SECRET_LEN + 1,
@@ -68,8 +66,8 @@ static bool is_key(struct str key)
     return memcmp(crc, key.at + CRC_AT, 8) == 0;
 }
 
-static enum rc check_new(const char *name, unsigned scopes, int64_t expires_ms, int64_t now_ms,
-                         struct err *err)
+static enum rc check_new(const char *name, unsigned scopes, unsigned maker, int64_t expires_ms,
+                         int64_t now_ms, struct err *err)
 {
     enum rc rc = record_check_text("principal", name, 1, RECORD_PRINCIPAL_MAX, err);
 
@@ -78,8 +76,11 @@ static enum rc check_new(const char *name, unsigned scopes, int64_t expires_ms, 
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             return err_set(err, RC_INVALID, "principal: a name has no control characters");
-    if (scopes == 0 || scopes & ~(unsigned)ALL_SCOPES)
+    if (scopes == 0 || scopes & ~(unsigned)PRINCIPAL_ALL)
         return err_set(err, RC_INVALID, "principal '%s': no scopes, or unknown ones", name);
+    if (scopes & ~maker)
+        return err_set(err, RC_DENIED, "principal '%s': scopes beyond those of who makes the key",
+                       name);
     if (expires_ms < 0 || (expires_ms && expires_ms <= now_ms))
         return err_set(err, RC_INVALID, "principal '%s': the key would have expired already", name);
     return RC_OK;
@@ -102,14 +103,14 @@ static enum rc insert(struct store_tx *tx, const char *key, const char *name, un
                       err);
 }
 
-enum rc principal_create(struct record *record, const char *name, unsigned scopes,
+enum rc principal_create(struct record *record, const char *name, unsigned scopes, unsigned maker,
                          int64_t expires_ms, char ret_key[PRINCIPAL_KEY_LEN + 1], struct err *err)
 {
     CLEANUP(store_rollbackp) struct store_tx *tx = NULL;
     int64_t now_ms = record_now_ms(record);
     char key[PRINCIPAL_KEY_LEN + 1];
 
-    enum rc rc = check_new(name, scopes, expires_ms, now_ms, err);
+    enum rc rc = check_new(name, scopes, maker, expires_ms, now_ms, err);
     if (rc)
         return rc;
     make_key(key);
@@ -134,7 +135,7 @@ static enum rc read_principal(const struct store_rows *rows, struct arena *arena
     struct principal *p = item;
 
     (void)arena;
-    p->scopes = (unsigned)store_column_i64(rows, 2) & ALL_SCOPES;
+    p->scopes = (unsigned)store_column_i64(rows, 2) & PRINCIPAL_ALL;
     p->created_ms = store_column_i64(rows, 3);
     p->expires_ms = store_column_i64(rows, 4);
     p->revoked_ms = store_column_i64(rows, 5);

@@ -30,6 +30,7 @@ enum principal_scope {
     PRINCIPAL_READ = 4,
     PRINCIPAL_ADMIN = 8,
     PRINCIPAL_FLOW = 16, /* of a team: decide, under a flow's contract; of the coordinator: runs */
+    PRINCIPAL_ALL = 31,
 };
 
 struct principal {
@@ -46,14 +47,19 @@ struct principal {
  *
  * @param name        1 to RECORD_PRINCIPAL_MAX bytes of UTF-8, no control characters
  * @param scopes      at least one
+ * @param maker       scopes of who makes it: nobody gives what they do not have; PRINCIPAL_ALL for
+ *                    the owner of the files
  * @param expires_ms  0: never
  * @param ret_key     out: the only time that the key is seen
  *
- * @return RC_OK; RC_INVALID: name, scopes or a time that has passed; RC_FULL, RC_IO, RC_UNKNOWN
+ * @return RC_OK
+ *         RC_INVALID  name, scopes or a time that has passed
+ *         RC_DENIED   scopes beyond the maker's
+ *         RC_FULL, RC_IO, RC_UNKNOWN
  */
 MUST_CHECK enum rc principal_create(struct record *record, const char *name, unsigned scopes,
-                                    int64_t expires_ms, char ret_key[PRINCIPAL_KEY_LEN + 1],
-                                    struct err *err);
+                                    unsigned maker, int64_t expires_ms,
+                                    char ret_key[PRINCIPAL_KEY_LEN + 1], struct err *err);
 
 /**
  * Says whose key this is. The comparison takes the same time whatever differs.

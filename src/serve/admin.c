@@ -19,6 +19,7 @@ struct call {
     const char *texts[MEMBERS_MAX + 1];         /* of those that are strings; "" when absent */
     const char *slm;                            /* "team/slm" of the member slm; NULL: absent */
     const char *principal;
+    unsigned scopes; /* the principal's */
     struct arena *arena;
     struct json_writer *w; /* inside the answer's object */
 };
@@ -484,7 +485,7 @@ static enum rc run_principal_create(struct call *c, struct err *err)
         return err_set(err, RC_INVALID, "expires_ms: expected an integer");
     enum rc rc = read_scopes(c->values[1], &all, err);
     if (!rc)
-        rc = principal_create(c->team->record, c->texts[0], all, expires_ms, key, err);
+        rc = principal_create(c->team->record, c->texts[0], all, c->scopes, expires_ms, key, err);
     if (rc)
         return rc;
     put_text(c, "key", key);
@@ -602,6 +603,7 @@ static enum rc name_principal(struct call *c, const struct json *key, uid_t uid,
         if (!(principal.scopes & PRINCIPAL_ADMIN))
             return err_set(err, RC_DENIED, "the key lacks the scope admin");
         snprintf(name, sizeof(name), "%s", principal.name);
+        c->scopes = principal.scopes;
     } else if (getpwuid_r(uid, &entry, texts, sizeof(texts), &found) == 0 && found) {
         snprintf(name, sizeof(name), "os:%.100s", entry.pw_name);
     } else {
@@ -658,7 +660,7 @@ enum rc admin_call(struct serve_team *team, const char *operation, struct str ar
                    struct arena *arena, struct buf *answer, struct err *err)
 {
     const struct operation *found = find_operation(operation);
-    struct call c = { .team = team, .arena = arena };
+    struct call c = { .team = team, .scopes = PRINCIPAL_ALL, .arena = arena };
     struct json_writer w;
 
     if (!found)

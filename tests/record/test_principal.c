@@ -25,9 +25,9 @@ static void a_key_says_whose_it_is_and_what_it_may(void **state)
     struct record_fixture *f = *state;
     char key[PRINCIPAL_KEY_LEN + 1];
 
-    assert_ok(
-        principal_create(f->record, "anna", PRINCIPAL_DECIDE | PRINCIPAL_READ, 0, key, &f->err),
-        &f->err);
+    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE | PRINCIPAL_READ, PRINCIPAL_ALL,
+                               0, key, &f->err),
+              &f->err);
     record_fixture_reopen(f);
     struct principal p = authenticated(f, key);
     assert_string_equal(p.name, "anna");
@@ -42,7 +42,9 @@ static void a_key_has_the_form_that_scanners_look_for(void **state)
     char key[PRINCIPAL_KEY_LEN + 1];
 
     for (int i = 0; i < 20; i++) {
-        assert_ok(principal_create(f->record, "anna", PRINCIPAL_ADMIN, 0, key, &f->err), &f->err);
+        assert_ok(
+            principal_create(f->record, "anna", PRINCIPAL_ADMIN, PRINCIPAL_ALL, 0, key, &f->err),
+            &f->err);
         assert_int_equal(strlen(key), 70);
         assert_memory_equal(key, "slm1_", 5);
         assert_int_equal(key[17], '_');
@@ -57,7 +59,8 @@ static void whatever_byte_of_a_key_is_wrong_it_is_denied(void **state)
     struct record_fixture *f = *state;
     char key[PRINCIPAL_KEY_LEN + 1], longer[PRINCIPAL_KEY_LEN + 2];
 
-    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, 0, key, &f->err), &f->err);
+    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, PRINCIPAL_ALL, 0, key, &f->err),
+              &f->err);
     for (size_t i = 0; i < PRINCIPAL_KEY_LEN; i++) {
         char was = key[i];
         key[i] = was == 'x' ? 'y' : 'x';
@@ -89,8 +92,11 @@ static void a_right_id_with_another_secret_is_unknown(void **state)
     struct record_fixture *f = *state;
     char key[PRINCIPAL_KEY_LEN + 1], other[PRINCIPAL_KEY_LEN + 1];
 
-    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, 0, key, &f->err), &f->err);
-    assert_ok(principal_create(f->record, "eve", PRINCIPAL_DECIDE, 0, other, &f->err), &f->err);
+    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, PRINCIPAL_ALL, 0, key, &f->err),
+              &f->err);
+    assert_ok(
+        principal_create(f->record, "eve", PRINCIPAL_DECIDE, PRINCIPAL_ALL, 0, other, &f->err),
+        &f->err);
     memcpy(other + 5, key + 5, PRINCIPAL_KEY_ID_LEN); /* Anna's id, Eve's secret */
     for (uint32_t crc = 0xffffffff, i = 0; i <= 61; i++) {
         if (i == 61) {
@@ -109,10 +115,12 @@ static void an_expired_or_revoked_key_is_denied(void **state)
     struct record_fixture *f = *state;
     char expiring[PRINCIPAL_KEY_LEN + 1], revoked[PRINCIPAL_KEY_LEN + 1], id[13] = { 0 };
 
+    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, PRINCIPAL_ALL, f->now_ms + 1000,
+                               expiring, &f->err),
+              &f->err);
     assert_ok(
-        principal_create(f->record, "anna", PRINCIPAL_DECIDE, f->now_ms + 1000, expiring, &f->err),
+        principal_create(f->record, "anna", PRINCIPAL_READ, PRINCIPAL_ALL, 0, revoked, &f->err),
         &f->err);
-    assert_ok(principal_create(f->record, "anna", PRINCIPAL_READ, 0, revoked, &f->err), &f->err);
     f->now_ms += 999;
     authenticated(f, expiring);
     f->now_ms += 1;
@@ -159,12 +167,27 @@ static void what_cannot_be_a_principal_is_refused(void **state)
     char key[PRINCIPAL_KEY_LEN + 1];
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        enum rc rc = principal_create(f->record, cases[i].name, cases[i].scopes,
+        enum rc rc = principal_create(f->record, cases[i].name, cases[i].scopes, PRINCIPAL_ALL,
                                       cases[i].expires_ms, key, &f->err);
         if (rc != cases[i].rc)
             fail_msg("case %zu: %s", i, rc_name(rc));
     }
     assert_string_equal(authenticated(f, key).name, cases[9].name);
+}
+
+static void nobody_gives_scopes_that_they_do_not_have(void **state)
+{
+    struct record_fixture *f = *state;
+    const unsigned maker = PRINCIPAL_ADMIN | PRINCIPAL_READ;
+    char key[PRINCIPAL_KEY_LEN + 1];
+
+    assert_int_equal(principal_create(f->record, "bot", PRINCIPAL_READ | PRINCIPAL_DECIDE, maker, 0,
+                                      key, &f->err),
+                     RC_DENIED);
+    assert_int_equal(principal_create(f->record, "bot", PRINCIPAL_READ, 0, 0, key, &f->err),
+                     RC_DENIED);
+    assert_ok(principal_create(f->record, "bot", PRINCIPAL_READ, maker, 0, key, &f->err), &f->err);
+    assert_int_equal(authenticated(f, key).scopes, PRINCIPAL_READ);
 }
 
 static void the_file_does_not_hold_the_secret(void **state)
@@ -174,7 +197,8 @@ static void the_file_does_not_hold_the_secret(void **state)
     char key[PRINCIPAL_KEY_LEN + 1], path[TEMP_PATH_MAX];
     bool has_id = false;
 
-    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, 0, key, &f->err), &f->err);
+    assert_ok(principal_create(f->record, "anna", PRINCIPAL_DECIDE, PRINCIPAL_ALL, 0, key, &f->err),
+              &f->err);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct str bytes;
 
@@ -200,6 +224,7 @@ int main(void)
         TEST(a_right_id_with_another_secret_is_unknown),
         TEST(an_expired_or_revoked_key_is_denied),
         TEST(what_cannot_be_a_principal_is_refused),
+        TEST(nobody_gives_scopes_that_they_do_not_have),
         TEST(the_file_does_not_hold_the_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

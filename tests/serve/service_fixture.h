@@ -165,7 +165,8 @@ static inline void fixture_make_workspace(struct service_fixture *f)
     assert_ok(registry_promote(team->registry, "support/triage", "@1", "production", "tests",
                                "the first", &f->err),
               &f->err);
-    assert_ok(principal_create(team->record, "shop", 15, 0, f->key, &f->err), &f->err);
+    assert_ok(principal_create(team->record, "shop", 15, PRINCIPAL_ALL, 0, f->key, &f->err),
+              &f->err);
     serve_team_close(team);
 }
 

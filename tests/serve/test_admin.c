@@ -68,7 +68,9 @@ static void an_admins_key_names_who_did_it_and_another_key_may_not(void **state)
     struct buf answer;
 
     assert_ok(serve_team_open(&f->team, &team, &f->err), &f->err);
-    assert_ok(principal_create(team->record, "bot", PRINCIPAL_DECIDE, 0, weak, &f->err), &f->err);
+    assert_ok(
+        principal_create(team->record, "bot", PRINCIPAL_DECIDE, PRINCIPAL_ALL, 0, weak, &f->err),
+        &f->err);
     snprintf(arguments, sizeof(arguments),
              "{\"slm\":\"triage\",\"ref\":\"@2\",\"alias\":\"candidate\",\"why\":\"w\",\"key\":"
              "\"%s\"}",
@@ -84,6 +86,28 @@ static void an_admins_key_names_who_did_it_and_another_key_may_not(void **state)
     assert_ok(call(f, team, "history", "{\"slm\":\"triage\",\"alias\":\"candidate\"}", &answer),
               &f->err);
     assert_non_null(strstr(answer.at, "\"principal\":\"shop\""));
+    buf_release(&answer);
+    serve_team_close(team);
+}
+
+static void an_admins_key_makes_no_key_that_may_more(void **state)
+{
+    struct service_fixture *f = *state;
+    struct serve_team *team;
+    char arguments[512], admin[PRINCIPAL_KEY_LEN + 1];
+    struct buf answer;
+
+    assert_ok(serve_team_open(&f->team, &team, &f->err), &f->err);
+    assert_ok(
+        principal_create(team->record, "ops", PRINCIPAL_ADMIN, PRINCIPAL_ALL, 0, admin, &f->err),
+        &f->err);
+    snprintf(arguments, sizeof(arguments),
+             "{\"name\":\"x\",\"scopes\":[\"admin\",\"decide\"],\"key\":\"%s\"}", admin);
+    assert_int_equal(call(f, team, "principal_create", arguments, &answer), RC_DENIED);
+    buf_release(&answer);
+    snprintf(arguments, sizeof(arguments), "{\"name\":\"x\",\"scopes\":[\"admin\"],\"key\":\"%s\"}",
+             admin);
+    assert_ok(call(f, team, "principal_create", arguments, &answer), &f->err);
     buf_release(&answer);
     serve_team_close(team);
 }
@@ -177,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ADMIN_TEST(arguments_that_are_wrong_are_named),
         ADMIN_TEST(an_admins_key_names_who_did_it_and_another_key_may_not),
+        ADMIN_TEST(an_admins_key_makes_no_key_that_may_more),
         ADMIN_TEST(a_manifest_is_registered_once_and_another_teams_is_refused),
         ADMIN_TEST(every_failing_allocation_is_reported),
         ADMIN_TEST(opening_a_team_survives_every_failing_allocation),

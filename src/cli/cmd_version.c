@@ -177,7 +177,9 @@ static enum rc print_moved(struct cli *cli, const struct json *answer, const cha
     return cli_print(&out, err);
 }
 
-enum rc cmd_promote(struct cli *cli, struct err *err)
+/* ref NULL: to the version before. */
+static enum rc move_alias(struct cli *cli, const char *operation, const char *ref,
+                          const char *why_else, struct err *err)
 {
     const char *alias = cli_option(cli, "alias");
     const char *why = cli_option(cli, "why");
@@ -191,34 +193,23 @@ enum rc cmd_promote(struct cli *cli, struct err *err)
     alias = alias ? alias : REGISTRY_PRODUCTION;
     ask_begin(cli, &question);
     ask_text(&question, "slm", slm.name);
-    ask_text(&question, "ref", cli->arguments[1]);
+    ask_text(&question, "ref", ref);
     ask_text(&question, "alias", alias);
-    ask_text(&question, "why", why ? why : "promoted by hand");
-    rc = ask(cli, slm.team, "promote", &question, &answer, err);
-    if (rc == RC_STATE)
-        cli_hint(cli, rc, "shoal show %s %s says which gate it missed", cli->arguments[0],
-                 cli->arguments[1]);
+    ask_text(&question, "why", why ? why : why_else);
+    rc = ask(cli, slm.team, operation, &question, &answer, err);
+    if (rc == RC_STATE && ref)
+        cli_hint(cli, rc, "shoal show %s %s says which gate it missed", cli->arguments[0], ref);
     return rc ? rc : print_moved(cli, answer, alias, err);
+}
+
+enum rc cmd_promote(struct cli *cli, struct err *err)
+{
+    return move_alias(cli, "promote", cli->arguments[1], "promoted by hand", err);
 }
 
 enum rc cmd_rollback(struct cli *cli, struct err *err)
 {
-    const char *alias = cli_option(cli, "alias");
-    const char *why = cli_option(cli, "why");
-    struct json *answer;
-    struct ask_slm slm;
-    struct ask question;
-    enum rc rc = ask_parse_slm(cli, cli->arguments[0], &slm, err);
-
-    if (rc)
-        return rc;
-    alias = alias ? alias : REGISTRY_PRODUCTION;
-    ask_begin(cli, &question);
-    ask_text(&question, "slm", slm.name);
-    ask_text(&question, "alias", alias);
-    ask_text(&question, "why", why ? why : "rolled back by hand");
-    rc = ask(cli, slm.team, "rollback", &question, &answer, err);
-    return rc ? rc : print_moved(cli, answer, alias, err);
+    return move_alias(cli, "rollback", NULL, "rolled back by hand", err);
 }
 
 enum rc cmd_history(struct cli *cli, struct err *err)

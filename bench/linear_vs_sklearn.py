@@ -8,40 +8,20 @@ each label, drawn with seed 1, is the validation part. Both sides see the same n
 accuracy among 1, 3, 10, 30, 100 and answer the test part once. Build linear_fit_files first:
     ninja -C BUILD_DIR bench/linear_fit_files
 """
-import collections
 import json
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
 import time
 
+from labelled_rows import read, split
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
 CS = (1, 3, 10, 30, 100)
-
-
-def read(path):
-    return [json.loads(line) for line in path.open()]
-
-
-def split(rows):
-    by_label = collections.defaultdict(list)
-    for row in rows:
-        by_label[row["output"]].append(row)
-    rng = random.Random(1)
-    train, validation = [], []
-    for label in sorted(by_label):
-        rng.shuffle(by_label[label])
-        held = max(1, len(by_label[label]) // 10)
-        validation += by_label[label][:held]
-        train += by_label[label][held:]
-    rng.shuffle(train)
-    return train, validation
 
 
 def peer(train, validation, test):

@@ -16,40 +16,21 @@ full    accuracy of all weights after 3 epochs; lora: of LoRA r = 16. Minutes.
 
 A tenth of the training rows of each label, drawn with seed 1, is the validation part.
 """
-import collections
 import json
 import os
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+from labelled_rows import read, split
+
 THREADS, BATCH, SPEED_TOKENS, CPU_TOKENS = 2, 32, 30000, 8000
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "4000000000",
                "MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_TOP_PAD_": "200000000",
                "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-
-
-def read(path):
-    return [json.loads(line) for line in path.open()]
-
-
-def split(rows):
-    by_label = collections.defaultdict(list)
-    for row in rows:
-        by_label[row["output"]].append(row)
-    rng = random.Random(1)
-    train, validation = [], []
-    for label in sorted(by_label):
-        rng.shuffle(by_label[label])
-        held = max(1, len(by_label[label]) // 10)
-        validation += by_label[label][:held]
-        train += by_label[label][held:]
-    rng.shuffle(train)
-    return train, validation
 
 
 def mean_of(model, encoded):

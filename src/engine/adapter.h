@@ -16,10 +16,12 @@
  *   <name of a BERT tensor>                F32: stands in for the base's; any number of them
  *   <name of a linear weight>.lora_a (r, in), .lora_b (out, r)   F32
  *   linear.*                               the linear part, see engine/linear/linear.h
+ *   blend.share (n_fields,)                F32 in [0, 1]: s of each field; its probabilities are in
+ *                                          proportion to encoder^(1 - s) linear^s
  *
  * kind says which parts there must be: linear: the linear part alone; frozen: heads alone;
- * finetuned: heads, and BERT or LoRA tensors; blend: heads, with or without such tensors, and the
- * linear part.
+ * finetuned: heads, and BERT or LoRA tensors; blend: heads, with or without such tensors, the
+ * linear part, and the shares.
  */
 #ifndef ENGINE_ADAPTER_H
 #define ENGINE_ADAPTER_H

@@ -214,29 +214,6 @@ static void normalise_logits(float *z, size_t n_labels)
         z[i] = (float)((double)z[i] - (double)highest - log_sum);
 }
 
-/* Log odds of the mean of the two probabilities. Beyond 80 a probability is 0 or 1 to any use, and
- * its exponential no longer a number. */
-static void blend_odds(float *scores, const float *other, size_t n_labels)
-{
-    for (size_t i = 0; i < n_labels; i++) {
-        double a = exact_exp(fmin(fmax((double)scores[i], -80.0), 80.0));
-        double b = exact_exp(fmin(fmax((double)other[i], -80.0), 80.0));
-        double in = a / (1.0 + a) + b / (1.0 + b), out = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
-
-        scores[i] = (float)(exact_ln(in) - exact_ln(out));
-    }
-}
-
-/* scores = ln of the mean of the two probabilities. */
-static void blend(float *scores, const float *other, size_t n_labels)
-{
-    for (size_t i = 0; i < n_labels; i++) {
-        double a = (double)scores[i], b = (double)other[i], highest = a > b ? a : b;
-        scores[i] =
-            (float)(highest + exact_ln((exact_exp(a - highest) + exact_exp(b - highest)) / 2.0));
-    }
-}
-
 static enum rc finish_encoder(const struct predictor *p, float *scores, struct err *err)
 {
     for (size_t i = 0; i < p->adapter->n_labels; i++)
@@ -245,6 +222,21 @@ static enum rc finish_encoder(const struct predictor *p, float *scores, struct e
     for (size_t f = 0; f < p->adapter->n_fields; f++)
         if (!p->adapter->fields[f].is_set)
             normalise_logits(scores + p->adapter->fields[f].first, p->adapter->fields[f].n_labels);
+    return RC_OK;
+}
+
+/* Log probabilities (of a set: log odds) weighed by the shares of the parts; finite unless the
+ * weights are no model. */
+static enum rc blend(float *scores, const float *linear, const struct adapter_field *field,
+                     double share, struct err *err)
+{
+    for (size_t i = 0; i < field->n_labels; i++) {
+        scores[i] = (float)((1.0 - share) * (double)scores[i] + share * (double)linear[i]);
+        if (!isfinite(scores[i]))
+            return err_set(err, RC_CORRUPT, "a score is not finite: the weights are no model");
+    }
+    if (!field->is_set)
+        normalise_logits(scores, field->n_labels);
     return RC_OK;
 }
 
@@ -281,8 +273,8 @@ static void finish_text(void *context, size_t task, size_t worker)
         for (size_t f = 0; !rc && p->encoder && f < p->adapter->n_fields; f++) {
             const struct adapter_field *field = &p->adapter->fields[f];
 
-            (field->is_set ? blend_odds : blend)(scores + field->first, linear + field->first,
-                                                 field->n_labels);
+            rc = blend(scores + field->first, linear + field->first, field,
+                       (double)p->blend_share[f], err);
         }
     }
     err->code = rc;

@@ -20,6 +20,7 @@ struct predictor {
     const float *head_bias;    /* (K,) */
 
     struct linear_model *linear; /* NULL without a linear part */
+    const float *blend_share;    /* (n_fields,): of the linear part; NULL without both parts */
 
     struct predictor_sessions *sessions;
 };

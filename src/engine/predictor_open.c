@@ -8,7 +8,7 @@ enum { NAME_BYTES_MAX = BERT_NAME_BYTES_MAX + 8, MERGED_BYTES_MAX = 1 << 30 };
 
 /* Which tensors an adapter file has. */
 struct contents {
-    bool has_heads, has_linear;
+    bool has_heads, has_linear, has_shares;
     size_t n_replaced, n_lora; /* BERT tensors, lora_a or lora_b */
 };
 
@@ -26,6 +26,10 @@ static enum rc count_tensor(const struct encoder_base *base, struct str name, st
 {
     if (str_is(name, "heads.weight") || str_is(name, "heads.bias")) {
         c->has_heads = true;
+        return RC_OK;
+    }
+    if (str_is(name, "blend.share")) {
+        c->has_shares = true;
         return RC_OK;
     }
     if (str_starts_with(name, "linear.")) {
@@ -59,7 +63,7 @@ static enum rc check_contents(const struct adapter *a, const struct contents *c,
     case ADAPTER_FINETUNED: is_right = !c->has_linear && c->has_heads && is_changed; break;
     case ADAPTER_BLEND: is_right = c->has_linear && c->has_heads; break;
     }
-    if (!is_right)
+    if (!is_right || c->has_shares != (a->kind == ADAPTER_BLEND))
         return err_set(err, RC_CORRUPT, "its tensors are not those of a %s adapter",
                        adapter_kind_name(a->kind));
     if ((c->n_lora > 0) != (a->lora_alpha > 0.0f))
@@ -195,6 +199,19 @@ static enum rc read_linear(struct predictor *p, struct err *err)
     return rc;
 }
 
+static enum rc read_shares(struct predictor *p, struct err *err)
+{
+    size_t n = p->adapter->n_fields;
+    enum rc rc =
+        copy_tensor(p->adapter->file, "blend.share", n, 0, &p->arena, &p->blend_share, err);
+
+    for (size_t f = 0; f < n && !rc; f++)
+        if (!(p->blend_share[f] >= 0.0f && p->blend_share[f] <= 1.0f)) /* NaN too */
+            rc = err_set(err, RC_CORRUPT, "blend.share of field %zu is %g, expected 0 to 1", f,
+                         (double)p->blend_share[f]);
+    return rc;
+}
+
 enum rc predictor_read_parts(struct predictor *p, const struct encoder_base *base, struct err *err)
 {
     const struct adapter *a = p->adapter;
@@ -214,5 +231,7 @@ enum rc predictor_read_parts(struct predictor *p, const struct encoder_base *bas
     }
     if (!rc && contents.has_linear)
         rc = read_linear(p, err);
+    if (!rc && contents.has_shares)
+        rc = read_shares(p, err);
     return rc;
 }

@@ -10,8 +10,8 @@
  * last checkpoint; started again after its end it gives the same version.
  *
  * What is decided where:
- *   - candidates are trained on the training rows; C of the linear one, temperatures, thresholds
- *     and the epoch to keep are chosen on validation rows;
+ *   - candidates are trained on the training rows; C of the linear one, the blend's shares,
+ *     temperatures, thresholds and the epoch to keep are chosen on validation rows;
  *   - of the candidates that meet the gates on validation rows the cheapest goes to the verdict
  *     (linear < frozen < finetuned < blend); if none does, the one with the best macro-F1 there;
  *   - the test rows are read once, by the verdict: every score beside majority, rules only and

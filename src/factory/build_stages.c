@@ -83,6 +83,25 @@ static struct str mapped(const struct build_candidate *c)
     return (struct str){ (const char *)c->adapter_map.at, c->adapter_map.len };
 }
 
+/* How much of the linear part each field gets is chosen on the validation rows. */
+static enum rc make_blend(struct build *b, struct buf *file, struct err *err)
+{
+    struct build_candidate *encoder = better_encoder(b), *linear = &b->candidates[SPEC_LINEAR];
+    struct judged *by_encoder = NULL, *by_linear = NULL;
+    float shares[SPEC_FIELDS_MAX];
+    enum rc rc = RC_OK;
+
+    if (!b->valid.rows)
+        rc = build_rows(b, SPEC_SPLIT_VALIDATION, &b->valid, err);
+    if (rc == RC_OK)
+        rc = build_judge(b, encoder, &b->valid, NULL, &by_encoder, err);
+    if (rc == RC_OK)
+        rc = build_judge(b, linear, &b->valid, NULL, &by_linear, err);
+    if (rc == RC_OK)
+        rc = judge_shares(&b->valid, by_encoder, by_linear, &b->arena, shares, err);
+    return rc ? rc : candidate_blend(mapped(encoder), mapped(linear), shares, file, err);
+}
+
 static enum rc make_adapter(struct build *b, enum spec_candidate kind, struct candidate_job *job,
                             struct buf *file, struct err *err)
 {
@@ -90,9 +109,7 @@ static enum rc make_adapter(struct build *b, enum spec_candidate kind, struct ca
     case SPEC_LINEAR: return candidate_linear(job, file, err);
     case SPEC_FROZEN: return candidate_frozen(job, file, err);
     case SPEC_FINETUNED: return candidate_finetuned(job, file, err);
-    case SPEC_BLEND:
-        return candidate_blend(mapped(better_encoder(b)), mapped(&b->candidates[SPEC_LINEAR]), file,
-                               err);
+    case SPEC_BLEND: return make_blend(b, file, err);
     }
     return err_set(err, RC_INVALID, "unknown candidate");
 }

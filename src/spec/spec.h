@@ -101,7 +101,7 @@ enum spec_candidate {
     SPEC_LINEAR,    /* hashed words and characters */
     SPEC_FROZEN,    /* heads on the frozen base */
     SPEC_FINETUNED, /* heads and base */
-    SPEC_BLEND,     /* mean of the probabilities of the others */
+    SPEC_BLEND,     /* weighted geometric mean of the linear one and the better encoder */
 };
 
 enum spec_method { SPEC_LORA, SPEC_FULL };

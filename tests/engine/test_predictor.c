@@ -42,6 +42,7 @@ struct fixture {
     float head_weights[N_LABELS * WIDTH], head_bias[N_LABELS];
     float query[WIDTH * WIDTH];                    /* in the place of the base's */
     float lora_a[RANK * 64], lora_b[WIDTH * RANK]; /* of the second layer's down projection */
+    float shares[2];
     struct linear_model *linear;
     struct err err;
 };
@@ -93,9 +94,11 @@ static void open_fixture(struct fixture *f)
     draw(f->lora_a, ARRAY_LEN(f->lora_a), &state);
     draw(f->lora_b, ARRAY_LEN(f->lora_b), &state);
     f->linear = new_linear(f);
+    f->shares[0] = 0.25f;
+    f->shares[1] = 1.0f;
 }
 
-enum part { HEADS = 1, QUERY = 2, LORA = 4, LINEAR = 8 };
+enum part { HEADS = 1, QUERY = 2, LORA = 4, LINEAR = 8, SHARES = 16 };
 
 static struct safetensors_tensor f32(const char *name, size_t rows, size_t columns,
                                      const float *values)
@@ -134,6 +137,8 @@ static struct str make_adapter(struct fixture *f, enum adapter_kind kind, unsign
         memcpy(tensors + n, linear, n_linear * sizeof(tensors[0]));
         n += n_linear;
     }
+    if (parts & SHARES)
+        tensors[n++] = f32("blend.share", 2, 0, f->shares);
     buf_init(&out, 1 << 20);
     assert_int_equal(adapter_append(&out, &adapter, tensors, n, &f->err), RC_OK);
     struct str file = { arena_strndup(&f->arena, out.at, out.len), out.len };
@@ -270,7 +275,7 @@ static void lora_tensors_are_merged_into_the_bases_weights(void **state)
     arena_release(&f.arena);
 }
 
-static void a_blend_is_the_mean_of_its_parts_probabilities(void **state)
+static void a_blend_is_the_geometric_mean_of_its_parts_weighed_by_their_shares(void **state)
 {
     struct fixture f;
     float both[N_TEXTS * N_LABELS], linear[N_TEXTS * N_LABELS], frozen[N_TEXTS * N_LABELS];
@@ -278,23 +283,28 @@ static void a_blend_is_the_mean_of_its_parts_probabilities(void **state)
 
     open_fixture(&f);
     struct predictor *p[] = {
-        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR), cpu_best()),
+        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR | SHARES), cpu_best()),
         open_predictor(&f, make_adapter(&f, ADAPTER_LINEAR, LINEAR), cpu_best()),
         open_predictor(&f, make_adapter(&f, ADAPTER_FROZEN, HEADS), cpu_best()),
     };
     run(&f, p[0], NULL, both);
     run(&f, p[1], NULL, linear);
     run(&f, p[2], NULL, frozen);
-    for (size_t i = 0; i < N_TEXTS * N_LABELS; i++)
-        check_near(log((exp(linear[i]) + exp(frozen[i])) / 2), both[i], i);
+    for (size_t t = 0; t < N_TEXTS; t++) {
+        size_t at = t * N_LABELS;
+        double sum = 0.0;
+
+        for (size_t l = 0; l < 3; l++)
+            sum += pow(exp(frozen[at + l]), 0.75) * pow(exp(linear[at + l]), 0.25);
+        for (size_t l = 0; l < 3; l++)
+            check_near(0.75 * frozen[at + l] + 0.25 * linear[at + l] - log(sum), both[at + l],
+                       at + l);
+        for (size_t l = 3; l < N_LABELS; l++) /* a share of 1: the linear part alone */
+            check_near(linear[at + l], both[at + l], at + l);
+    }
     for (size_t i = 0; i < ARRAY_LEN(p); i++)
         predictor_close(p[i]);
     arena_release(&f.arena);
-}
-
-static double odds_to_probability(double odds)
-{
-    return 1.0 / (1.0 + exp(-odds));
 }
 
 static void the_labels_of_a_set_have_log_odds_of_their_own(void **state)
@@ -310,7 +320,7 @@ static void the_labels_of_a_set_have_log_odds_of_their_own(void **state)
     predictor_close(one);
     fields[0].is_set = true;
     struct predictor *p[] = {
-        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR), cpu_best()),
+        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR | SHARES), cpu_best()),
         open_predictor(&f, make_adapter(&f, ADAPTER_LINEAR, LINEAR), cpu_best()),
         open_predictor(&f, make_adapter(&f, ADAPTER_FROZEN, HEADS), cpu_best()),
     };
@@ -323,10 +333,7 @@ static void the_labels_of_a_set_have_log_odds_of_their_own(void **state)
         double sum = 0.0;
 
         for (size_t l = 0; l < 3; l++) {
-            double want =
-                (odds_to_probability(linear[at + l]) + odds_to_probability(frozen[at + l])) / 2;
-
-            assert_true(fabs(odds_to_probability(both[at + l]) - want) < 1e-6);
+            check_near(0.75 * frozen[at + l] + 0.25 * linear[at + l], both[at + l], at + l);
             sum += exp(frozen[at + l]);
         }
         for (size_t l = 0; l < 3; l++) /* softmax of the odds: the head is the same */
@@ -393,7 +400,7 @@ static void scores_are_the_same_bytes_in_any_batch_thread_and_cpu(void **state)
     (void)state;
 
     open_fixture(&f);
-    struct str file = make_adapter(&f, ADAPTER_BLEND, HEADS | QUERY | LORA | LINEAR);
+    struct str file = make_adapter(&f, ADAPTER_BLEND, HEADS | QUERY | LORA | LINEAR | SHARES);
     for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
         CLEANUP(predictor_closep) struct predictor *p = open_predictor(&f, file, cpu);
         struct caller callers[4];
@@ -436,7 +443,7 @@ static void more_texts_than_one_chunk_are_all_scored(void **state)
     open_fixture(&f);
     CLEANUP(predictor_closep)
     struct predictor *p =
-        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR), cpu_best());
+        open_predictor(&f, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR | SHARES), cpu_best());
     for (size_t i = 0; i < N; i++)
         many[i] = texts[i % N_TEXTS];
     run(&f, p, NULL, want);
@@ -514,7 +521,8 @@ static void adapters_that_do_not_fit_are_refused_with_a_reason(void **state)
         { ADAPTER_FROZEN, HEADS | LINEAR }, { ADAPTER_FROZEN, HEADS | QUERY },
         { ADAPTER_FROZEN, HEADS | LORA },   { ADAPTER_FROZEN, 0 },
         { ADAPTER_FINETUNED, HEADS },       { ADAPTER_FINETUNED, HEADS | QUERY | LINEAR },
-        { ADAPTER_BLEND, HEADS },           { ADAPTER_BLEND, LINEAR },
+        { ADAPTER_BLEND, HEADS | SHARES },  { ADAPTER_BLEND, LINEAR | SHARES },
+        { ADAPTER_BLEND, HEADS | LINEAR },  { ADAPTER_FROZEN, HEADS | SHARES },
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         check_refused(&f, &f.base, make_adapter(&f, wrong[i].kind, wrong[i].parts), RC_CORRUPT,
@@ -522,6 +530,10 @@ static void adapters_that_do_not_fit_are_refused_with_a_reason(void **state)
     check_refused(&f, NULL, make_adapter(&f, ADAPTER_FROZEN, HEADS), RC_INVALID, "none is given");
     check_refused(&f, &f.base, make_adapter(&f, ADAPTER_LINEAR, LINEAR | QUERY), RC_CORRUPT,
                   "query.weight' is not one of an adapter");
+
+    f.shares[1] = 1.5f;
+    check_refused(&f, &f.base, make_adapter(&f, ADAPTER_BLEND, HEADS | LINEAR | SHARES), RC_CORRUPT,
+                  "blend.share of field 1 is 1.5, expected 0 to 1");
 
     struct encoder_base other = f.base;
     other.digest.hex[0] = 'b';
@@ -560,7 +572,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     (void)state;
 
     open_fixture(&f);
-    struct str file = make_adapter(&f, ADAPTER_BLEND, HEADS | LORA | LINEAR);
+    struct str file = make_adapter(&f, ADAPTER_BLEND, HEADS | LORA | LINEAR | SHARES);
     kernels_init(&kernels, CPU_SCALAR);
     FOR_EACH_FAILING_ALLOC (nth) {
         CLEANUP(predictor_closep) struct predictor *p = NULL;
@@ -599,7 +611,7 @@ int main(void)
         cmocka_unit_test(a_frozen_adapter_is_its_heads_on_the_bases_vectors),
         cmocka_unit_test(a_finetuned_adapter_stands_in_for_the_bases_tensors),
         cmocka_unit_test(lora_tensors_are_merged_into_the_bases_weights),
-        cmocka_unit_test(a_blend_is_the_mean_of_its_parts_probabilities),
+        cmocka_unit_test(a_blend_is_the_geometric_mean_of_its_parts_weighed_by_their_shares),
         cmocka_unit_test(the_labels_of_a_set_have_log_odds_of_their_own),
         cmocka_unit_test(a_linear_adapter_needs_no_base),
         cmocka_unit_test(scores_are_the_same_bytes_in_any_batch_thread_and_cpu),

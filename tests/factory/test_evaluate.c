@@ -289,6 +289,41 @@ static void the_temperature_is_that_of_scipy(void **state)
     assert_near(evaluate_temperature(excluded, truth, 1, 2), 1.0, 0.0);
 }
 
+/* Log odds of two classes: what is known of the truth, times `sharpness`, and noise. */
+static void make_odds(const uint32_t *truth, double known, double sharpness, uint32_t seed,
+                      float *scores)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        double noise = 0.0, sign = truth[i] ? -1.0 : 1.0;
+
+        for (size_t k = 0; k < 4; k++) { /* nearly normal */
+            seed = seed * 1664525u + 1013904223u;
+            noise += (double)(seed >> 8) / 8388608.0 - 1.0;
+        }
+        scores[2 * i] = (float)(sharpness * (sign * known + noise));
+        scores[2 * i + 1] = 0.0f;
+    }
+}
+
+static void a_blend_takes_from_each_model_what_it_knows(void **state)
+{
+    static float good[2 * ROWS], better[2 * ROWS], noise[2 * ROWS], mixed[2 * ROWS];
+    static uint32_t truth[ROWS];
+    (void)state;
+
+    for (size_t i = 0; i < ROWS; i++)
+        truth[i] = i % 2;
+    make_odds(truth, 1.0, 1.0, 1, good);
+    make_odds(truth, 2.0, 1.0, 2, better);
+    make_odds(truth, 0.0, 1.0, 3, noise);
+    assert_true(evaluate_share(good, noise, truth, ROWS, 2, mixed) < 0.15);
+    assert_true(evaluate_share(noise, good, truth, ROWS, 2, mixed) > 0.85);
+    double share = evaluate_share(good, better, truth, ROWS, 2, mixed);
+    assert_true(share > 0.55 && share < 0.78); /* evidence adds up: 1 to 2 */
+    make_odds(truth, 1.0, 5.0, 1, good);       /* a model that is too sure of itself gets less */
+    assert_true(evaluate_share(good, better, truth, ROWS, 2, mixed) > share + 0.15);
+}
+
 /* n answers; those below `cut` are right half of the time, the others always. */
 static void make_answers(size_t n, size_t cut, double *confidence, bool *right)
 {
@@ -375,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_set_of_answers_is_not_better_than_itself),
         cmocka_unit_test(the_calibration_error_is_that_of_numpy),
         cmocka_unit_test(the_temperature_is_that_of_scipy),
+        cmocka_unit_test(a_blend_takes_from_each_model_what_it_knows),
         cmocka_unit_test(a_threshold_keeps_the_precision_it_promises),
         cmocka_unit_test(a_precision_no_threshold_can_promise_is_said_so),
         cmocka_unit_test(equal_confidences_are_given_or_declined_together),

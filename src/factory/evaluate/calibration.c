@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { SHARE_STEPS = 50 };
+
 double evaluate_ece(const double *confidence, const bool *right, size_t n,
                     struct evaluate_bin *bins)
 {
@@ -81,6 +83,26 @@ double evaluate_temperature(const float *log_probs, const uint32_t *truth, size_
         }
     }
     return exp((low + high) / 2.0);
+}
+
+double evaluate_share(const float *a, const float *b, const uint32_t *truth, size_t n,
+                      size_t n_classes, float *mixed)
+{
+    double best_share = 0.0, best_loss = INFINITY;
+
+    for (int step = 0; step <= SHARE_STEPS; step++) {
+        double share = (double)step / SHARE_STEPS;
+
+        for (size_t i = 0; i < n * n_classes; i++)
+            mixed[i] = (float)((1.0 - share) * (double)a[i] + share * (double)b[i]);
+        double t = evaluate_temperature(mixed, truth, n, n_classes);
+        double loss = loss_at(mixed, truth, n, n_classes, t);
+        if (loss < best_loss) {
+            best_loss = loss;
+            best_share = share;
+        }
+    }
+    return best_share;
 }
 
 struct answer {

@@ -41,6 +41,18 @@ double evaluate_ece(const double *confidence, const bool *right, size_t n,
 double evaluate_temperature(const float *log_probs, const uint32_t *truth, size_t n,
                             size_t n_classes);
 
+/**
+ * The share s in {0, 1/50, ..., 1} that makes the truth most likely when the scores
+ * (1 - s) a + s b have their own best temperature: a weighted geometric mean of two models'
+ * probabilities, with weights that need not sum to 1.
+ *
+ * @param a, b   (n, K), as log_probs above
+ * @param mixed  (n, K), overwritten
+ * Source: Genest & Zidek 1986, Statistical Science 1(1), logarithmic opinion pools.
+ */
+double evaluate_share(const float *a, const float *b, const uint32_t *truth, size_t n,
+                      size_t n_classes, float *mixed);
+
 struct evaluate_threshold {
     bool reached;         /* false: no threshold has the precision at all; all else is 0 */
     bool guaranteed;      /* precision_low is at least the target */

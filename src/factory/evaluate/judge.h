@@ -109,4 +109,15 @@ MUST_CHECK enum rc judge_calibrate(const struct decide_parts *parts, const struc
                                    struct decide_calibration *calibration, bool *guaranteed,
                                    struct err *err);
 
+/**
+ * How much of b is best in a blend with a, by field: the shares that make the truth of these rows
+ * most likely (evaluate_share()).
+ *
+ * @param a, b    of the same rows and labels
+ * @param shares  out, (n_fields,) in [0, 1]
+ */
+MUST_CHECK enum rc judge_shares(const struct judge_rows *rows, const struct judged *a,
+                                const struct judged *b, struct arena *arena, float *shares,
+                                struct err *err);
+
 #endif

@@ -7,25 +7,43 @@
 
 enum { FACTOR_STEPS = 14 };
 
-/* Each label of each row is a choice of two, in or out: softmax of {odds, 0} is its probability. */
-static enum rc fit_set_temperature(const struct judge_rows *rows, const struct judged *judged,
-                                   size_t field, size_t first, struct arena *arena,
-                                   double *ret_temperature, struct err *err)
+/* What a model said of one field, as choices between classes. Each label of a set is a choice of
+ * two, in or out: softmax of {odds, 0} is its probability. */
+struct choices {
+    size_t n, n_classes;
+    float *scores;   /* (n, n_classes) */
+    uint32_t *truth; /* (n,) */
+};
+
+/* first: of the field's scores among all. Rows that `also` has no scores of are left out too. */
+static enum rc choices_of(const struct judge_rows *rows, const struct judged *judged,
+                          const struct judged *also, size_t field, size_t first,
+                          struct arena *arena, struct choices *ret_choices, struct err *err)
 {
     const struct spec_field *f = &rows->spec->fields[field];
-    size_t n = 0;
-    float *log_probs = arena_array(arena, float, 2 * rows->n * f->n_labels + 1);
-    uint32_t *truth = arena_array(arena, uint32_t, rows->n * f->n_labels + 1);
+    size_t k = f->n_labels;
+    struct choices c = { .n_classes = f->is_set ? 2 : k };
 
-    if (!log_probs || !truth)
+    c.scores = arena_array(arena, float, 2 * rows->n * k + 1);
+    c.truth = arena_array(arena, uint32_t, rows->n * k + 1);
+    if (!c.scores || !c.truth)
         return arena_fail(arena, err, "calibration");
     for (size_t i = 0; i < rows->n; i++) {
-        for (size_t k = 0; judged->has_scores[i] && k < f->n_labels; k++) {
-            log_probs[2 * n] = judged->scores[i * judged->n_labels + first + k];
-            truth[n++] = !spec_value_has(f, rows->truth[field * rows->n + i], k);
+        const float *scores = judged->scores + i * judged->n_labels + first;
+        uint32_t truth = rows->truth[field * rows->n + i];
+
+        if (!judged->has_scores[i] || !also->has_scores[i])
+            continue;
+        for (size_t label = 0; f->is_set && label < k; label++) {
+            c.scores[2 * c.n] = scores[label];
+            c.truth[c.n++] = !spec_value_has(f, truth, label);
+        }
+        if (!f->is_set) {
+            memcpy(c.scores + c.n * k, scores, k * sizeof(*scores));
+            c.truth[c.n++] = truth;
         }
     }
-    *ret_temperature = evaluate_temperature(log_probs, truth, n, 2);
+    *ret_choices = c;
     return RC_OK;
 }
 
@@ -33,23 +51,34 @@ static enum rc fit_temperature(const struct judge_rows *rows, const struct judge
                                size_t field, size_t first, struct arena *arena,
                                double *ret_temperature, struct err *err)
 {
-    size_t k = rows->spec->fields[field].n_labels, n = 0;
-    float *log_probs = arena_array(arena, float, rows->n *k + 1);
-    uint32_t *truth = arena_array(arena, uint32_t, rows->n + 1);
+    struct choices c;
+    enum rc rc = choices_of(rows, judged, judged, field, first, arena, &c, err);
 
-    if (rows->spec->fields[field].is_set)
-        return fit_set_temperature(rows, judged, field, first, arena, ret_temperature, err);
+    if (rc == RC_OK)
+        *ret_temperature = evaluate_temperature(c.scores, c.truth, c.n, c.n_classes);
+    return rc;
+}
 
-    if (!log_probs || !truth)
-        return arena_fail(arena, err, "calibration");
-    for (size_t i = 0; i < rows->n; i++) {
-        if (!judged->has_scores[i])
-            continue;
-        memcpy(log_probs + n * k, judged->scores + i * judged->n_labels + first,
-               k * sizeof(*log_probs));
-        truth[n++] = rows->truth[field * rows->n + i];
+enum rc judge_shares(const struct judge_rows *rows, const struct judged *a, const struct judged *b,
+                     struct arena *arena, float *shares, struct err *err)
+{
+    const struct spec *spec = rows->spec;
+    size_t first = 0;
+
+    for (size_t f = 0; f < spec->n_fields; first += spec->fields[f++].n_labels) {
+        struct choices of_a, of_b;
+        enum rc rc = choices_of(rows, a, b, f, first, arena, &of_a, err);
+
+        if (rc == RC_OK)
+            rc = choices_of(rows, b, a, f, first, arena, &of_b, err);
+        if (rc)
+            return rc;
+        float *mixed = arena_array(arena, float, of_a.n *of_a.n_classes + 1);
+        if (!mixed)
+            return arena_fail(arena, err, "blend");
+        shares[f] = (float)evaluate_share(of_a.scores, of_b.scores, of_a.truth, of_a.n,
+                                          of_a.n_classes, mixed);
     }
-    *ret_temperature = evaluate_temperature(log_probs, truth, n, k);
     return RC_OK;
 }
 

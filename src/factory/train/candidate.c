@@ -69,8 +69,8 @@ bool candidate_fits(const struct adapter *adapter, const struct spec *spec)
     return fits;
 }
 
-enum rc candidate_blend(struct str encoder_file, struct str linear_file, struct buf *out,
-                        struct err *err)
+enum rc candidate_blend(struct str encoder_file, struct str linear_file, const float *shares,
+                        struct buf *out, struct err *err)
 {
     struct arena arena;
     struct adapter *encoder = NULL, *linear = NULL;
@@ -83,14 +83,22 @@ enum rc candidate_blend(struct str encoder_file, struct str linear_file, struct 
     if (rc == RC_OK) {
         size_t n_encoder = encoder->file->n_tensors, n_linear = linear->file->n_tensors;
         struct safetensors_tensor *tensors =
-            arena_array(&arena, struct safetensors_tensor, n_encoder + n_linear);
+            arena_array(&arena, struct safetensors_tensor, n_encoder + n_linear + 1);
         struct adapter blend = *encoder;
 
         blend.kind = ADAPTER_BLEND;
         if (tensors) {
             memcpy(tensors, encoder->file->tensors, n_encoder * sizeof(*tensors));
             memcpy(tensors + n_encoder, linear->file->tensors, n_linear * sizeof(*tensors));
-            rc = adapter_append(out, &blend, tensors, n_encoder + n_linear, err);
+            tensors[n_encoder + n_linear] = (struct safetensors_tensor){
+                .name = STR("blend.share"),
+                .type = SAFETENSORS_F32,
+                .rank = 1,
+                .shape = { blend.n_fields },
+                .bytes = (const uint8_t *)shares,
+                .n_bytes = blend.n_fields * sizeof(*shares),
+            };
+            rc = adapter_append(out, &blend, tensors, n_encoder + n_linear + 1, err);
         } else {
             rc = arena_fail(&arena, err, "blend");
         }

@@ -43,10 +43,10 @@ MUST_CHECK enum rc candidate_frozen(const struct candidate_job *job, struct buf 
 MUST_CHECK enum rc candidate_finetuned(const struct candidate_job *job, struct buf *out,
                                        struct err *err);
 
-/* The parts of an encoder adapter and of a linear one in one file. RC_CORRUPT, RC_LIMIT, RC_NOMEM.
- */
-MUST_CHECK enum rc candidate_blend(struct str encoder_file, struct str linear_file, struct buf *out,
-                                   struct err *err);
+/* The parts of an encoder adapter and of a linear one in one file; shares (n_fields,): the linear
+ * one's, see adapter.h. RC_CORRUPT, RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc candidate_blend(struct str encoder_file, struct str linear_file,
+                                   const float *shares, struct buf *out, struct err *err);
 
 const char *candidate_name(enum spec_candidate kind); /* "linear", ... */
 

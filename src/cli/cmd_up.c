@@ -18,7 +18,7 @@ enum {
     PORT_MAX = 65535,
     STATE_BYTES_MAX = 1 << 20,
     LOOK_EVERY_MS = 50,
-    STARTS_MAX = 3, /* of one that never said its address: then it is given up */
+    STARTS_MAX = 5, /* of one that never said its address: then, after 3 s, it is given up */
     LOG_SHOWN_MAX = 2000,
 };
 
@@ -128,9 +128,10 @@ static enum rc look(struct up *up, struct err *err)
     for (size_t i = 0; i < processes->n; i++) {
         const struct json *process = &processes->items[i];
         struct str name = version_view_text(process, "name");
+        bool has_ended = str_is(version_view_text(process, "state"), "waiting");
         if (version_view_text(process, "address").len)
             continue;
-        if (number_of(process, "starts") < STARTS_MAX)
+        if (number_of(process, "starts") < STARTS_MAX || !has_ended)
             return err_set(err, RC_BUSY, "not all have said their address");
         show_log(up, name);
         return err_set(err, RC_UNAVAILABLE, "%.*s does not start: it %.*s", STR_ARG(name),
@@ -141,9 +142,12 @@ static enum rc look(struct up *up, struct err *err)
 
 static enum rc start(struct up *up, struct err *err)
 {
-    enum rc rc = RC_BUSY;
+    enum rc rc = fs_remove(up->state, err); /* of a supervisor that was killed */
     int status;
 
+    if (rc)
+        return rc;
+    rc = RC_BUSY;
     fflush(stdout);
     pid_t supervisor = fork();
     if (supervisor == 0)

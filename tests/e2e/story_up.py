@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import shop
 from handmade import EXAMPLES, Workspace
 from story import SHOAL, Skip, request, story, tell, wait_until
 
@@ -95,6 +96,16 @@ def a_service_that_is_killed_comes_back_at_its_address(s):
 
 
 @swarm
+def a_supervisor_that_is_killed_takes_the_services_along_and_up_starts_anew(s):
+    s.up()
+    before = s.state("support")["pid"]
+    os.kill(int((s.folder / ".shoal/up.lock").read_text()), signal.SIGKILL)
+    s.up()
+    assert s.state("support")["pid"] != before and not is_alive(before)
+    assert s.decide("support").status == 200
+
+
+@swarm
 def a_service_that_cannot_start_is_named_with_its_log_and_nothing_stays(s):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -133,6 +144,27 @@ def the_command_line_builds_on_while_a_team_s_user_has_its_folder(s):
     team.shoal("feedback", "add", decision["id"], "--output=" + json.dumps({"issue": "other", "urgent": False}))
     team.shoal("feedback", "export", "support/triage", str(s.folder / "rows.jsonl"))
     assert len((s.folder / "rows.jsonl").read_text().splitlines()) == 1
+
+
+@story
+def a_build_by_root_gives_versions_that_the_team_s_user_serves(world):
+    if os.geteuid() != 0:
+        raise Skip("only root has users to give")
+    world.folder.chmod(0o711)
+    folder = shop.make(world, candidates="linear, frozen")
+    try:
+        world.shoal("up", "--port=0", "--boundary=users", cwd=folder)
+        world.shoal("build", "support/triage", cwd=folder)
+        world.shoal("promote", "support/triage", "@1", cwd=folder)
+        assert "triage @1" in world.shoal("up", cwd=folder).out
+        user = (folder / ".shoal/teams/support").stat().st_uid
+        for path in (folder / ".shoal/teams/support").rglob("*"):
+            assert not path.is_dir() or path.stat().st_uid == user, path
+        world.shoal("down", cwd=folder)
+        world.shoal("up", "--port=0", "--boundary=landlock", cwd=folder)
+        assert "triage @1" in world.shoal("up", cwd=folder).out
+    finally:
+        world.shoal("down", cwd=folder)
 
 
 class Running:

@@ -8,7 +8,8 @@ static const char spec_text[] =
     "slm: triage\n"
     "input: {type: object, required: [text], properties: {text: {type: string}, n: {type: "
     "number}}}\n"
-    "output: {type: object, properties: {kind: {enum: [bill, ship]}, urgent: {type: boolean}}}\n"
+    "output: {type: object, properties: {kind: {enum: [bill, ship]}, urgent: {type: boolean}, "
+    "why: {type: array, uniqueItems: true, maxItems: 2, items: {enum: [a, b, c]}}}}\n"
     "data: [{path: rows.jsonl}]\n";
 
 static void write_and_read_again(const struct spec *spec, const struct dataset *dataset,

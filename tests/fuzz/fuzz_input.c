@@ -11,6 +11,7 @@ static const char order[] =
     "\"total\":{\"type\":\"number\",\"minimum\":-10,\"maximum\":1e6},"
     "\"due\":{\"type\":\"string\",\"format\":\"date\"},"
     "\"at\":{\"type\":\"string\",\"format\":\"date-time\"},"
+    "\"why\":{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"enum\":[\"a\",\"b\",\"c\"]}},"
     "\"lines\":{\"type\":\"array\",\"maxItems\":3,\"items\":{\"type\":\"object\","
     "\"required\":[\"n\"],\"properties\":{\"n\":{\"type\":\"integer\"},"
     "\"ok\":{\"type\":\"boolean\"}}}}}}";

@@ -16,8 +16,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     kernels_init(&kernels, CPU_SCALAR);
     if (predictor_open(NULL, bytes, size, &kernels, &p, &err) != RC_OK)
         return 0;
-    if (predictor_run(p, &text, 1, NULL, scores, &err) == RC_OK)
-        for (size_t i = 0; i < predictor_adapter(p)->n_labels; i++)
-            ASSERT(isfinite(scores[i]) && scores[i] <= 0.0f);
+    if (predictor_run(p, &text, 1, NULL, scores, &err) != RC_OK)
+        return 0;
+    const struct adapter *adapter = predictor_adapter(p);
+    for (size_t f = 0; f < adapter->n_fields; f++)
+        for (size_t l = 0; l < adapter->fields[f].n_labels; l++) {
+            float score = scores[adapter->fields[f].first + l];
+
+            ASSERT(isfinite(score) && (score <= 0.0f || adapter->fields[f].is_set));
+        }
     return 0;
 }

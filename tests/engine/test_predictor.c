@@ -331,9 +331,8 @@ static void the_labels_of_a_set_have_log_odds_of_their_own(void **state)
     for (size_t t = 0; t < N_TEXTS; t++) {
         size_t at = t * N_LABELS;
 
-        for (size_t l = 0; l < 3; l++) {
+        for (size_t l = 0; l < 3; l++)
             check_near(0.75 * frozen[at + l] + 0.25 * linear[at + l], both[at + l], at + l);
-        }
         for (size_t l = 0; l < N_LABELS; l++)
             check_near(odds[at + l], frozen[at + l], at + l);
     }

@@ -64,12 +64,12 @@ static void *field_of(struct config *config, const struct setting *setting)
 
 static bool is_choice(const char *choices, const char *value)
 {
-    size_t len = strlen(value);
+    for (const char *at = choices; *at;) {
+        size_t len = strcspn(at, "|");
 
-    for (const char *at = choices; at; at = strchr(at, '|')) {
-        at += *at == '|';
-        if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0'))
-            return len > 0;
+        if (str_equal((struct str){ at, len }, str_of(value)))
+            return true;
+        at += len + (at[len] == '|');
     }
     return false;
 }

@@ -49,14 +49,13 @@ static enum rc serve(struct cli *cli, const struct team_service_config *config, 
     return team_service_run(service, err);
 }
 
-/* The team's folder and the bases; and of the system what the C library reads by itself: names of
- * users, time zones, processors. */
+/* The team's folder and the home with the bases; and of the system what the C library reads by
+ * itself: names of users, time zones, processors. */
 static enum rc shut_in(struct cli *cli, const struct serve_team_config *team, struct err *err)
 {
     const char *folder = serve_team_path(team->workspace, team->team, "", &cli->arena);
-    const char *bases = fs_join(&cli->arena, team->home, "bases");
     const char *const readable[] = {
-        bases,
+        team->home,
         "/usr",
         "/lib",
         "/lib64",
@@ -69,8 +68,8 @@ static enum rc shut_in(struct cli *cli, const struct serve_team_config *team, st
         "/sys/devices/system/cpu",
     };
 
-    if (!folder || !bases)
-        return arena_fail(&cli->arena, err, "paths of the team");
+    if (!folder)
+        return arena_fail(&cli->arena, err, "folder of the team");
     enum rc rc = fs_make_dirs(folder, err);
     if (rc)
         return rc;

@@ -402,6 +402,40 @@ static void sets_and_tags_survive_the_artifact(void **state)
     arena_release(&arena);
 }
 
+static void rows_with_sets_that_are_rare_are_held_out_too(void **state)
+{
+    CLEANUP(buf_releasep) struct buf lines = { .limit = 1 << 20 };
+    struct dataset_options options = { .seed = 1 };
+    struct dataset *dataset;
+    struct arena arena;
+    struct err err = { 0 };
+    (void)state;
+
+    arena_init(&arena, 1 << 30);
+    for (uint32_t i = 0; i < 64; i++) { /* every set of six labels once */
+        buf_printf(&lines, "{\"input\":{\"text\":\"row %u is %u\"},\"output\":{\"why\":[", i,
+                   i * i);
+        for (uint32_t k = 0, n = 0; k < 6; k++)
+            if (i >> k & 1)
+                buf_printf(&lines, "%s\"%c\"", n++ ? "," : "", 'a' + (char)k);
+        buf_append_text(&lines, "]}}\n");
+    }
+    write_file("train.jsonl", lines.at);
+    struct spec *spec = parse_text("slm: triage\n"
+                                   "input: {type: object, properties: {text: {type: string}}}\n"
+                                   "output: {type: object, properties: {why: {type: array, "
+                                   "uniqueItems: true, items: {enum: [a, "
+                                   "b, c, d, e, f]}}}}\n"
+                                   "data:\n",
+                                   "- {path: train.jsonl}\n", &arena);
+    assert_int_equal(make(spec, &options, &arena, &dataset, &err), RC_OK);
+    /* sizes 0 to 6: 1, 6, 15, 20, 15, 6, 1 rows, a fifth of each for test, a tenth for validation
+     */
+    assert_int_equal(dataset_count(dataset, SPEC_SPLIT_TEST), 0 + 1 + 3 + 4 + 3 + 1 + 0);
+    assert_int_equal(dataset_count(dataset, SPEC_SPLIT_VALIDATION), 0 + 1 + 2 + 2 + 2 + 1 + 0);
+    arena_release(&arena);
+}
+
 static void equal_and_contradicting_rows_are_told_apart(void **state)
 {
     struct arena arena;
@@ -656,6 +690,7 @@ int main(void)
         cmocka_unit_test(csv_fields_take_the_types_of_their_places),
         cmocka_unit_test(jsonl_columns_are_mapped_and_others_ignored),
         cmocka_unit_test(sets_and_tags_survive_the_artifact),
+        cmocka_unit_test(rows_with_sets_that_are_rare_are_held_out_too),
         cmocka_unit_test(equal_and_contradicting_rows_are_told_apart),
         cmocka_unit_test(rows_near_to_held_out_rows_do_not_train),
         cmocka_unit_test(unpinned_rows_are_split_by_label_whatever_their_order),

@@ -6,11 +6,23 @@
 
 /* A row or a whole group that goes to one split. */
 struct unit {
-    uint64_t stratum; /* rows of one combination of labels; 0 for groups: they are one stratum */
+    uint64_t stratum; /* see stratum_of(); 0 for groups: they are one stratum */
     uint64_t order; /* from seed and text: a fair draw that the order of the file does not touch */
     uint64_t group;
     struct dataset_row *row;
 };
+
+/* Rows of one combination of labels. Of a set its size counts alone: most sets are too rare for a
+ * share of their own. */
+static uint64_t stratum_of(const struct spec *spec, const struct dataset_row *row)
+{
+    uint32_t labels[SPEC_FIELDS_MAX];
+
+    for (size_t f = 0; f < spec->n_fields; f++)
+        labels[f] =
+            spec->fields[f].is_set ? (uint32_t)__builtin_popcount(row->labels[f]) : row->labels[f];
+    return dataset_hash((struct str){ (const char *)labels, spec->n_fields * sizeof(*labels) });
+}
 
 static uint64_t mix(uint64_t seed, uint64_t value)
 {
@@ -74,12 +86,11 @@ enum rc dataset_split(const struct spec *spec, uint64_t seed, struct dataset *da
         shares.validation = 0.0;
     for (size_t i = 0; i < dataset->n_rows; i++) {
         struct dataset_row *row = &dataset->rows[i];
-        struct str labels = { (const char *)row->labels, spec->n_fields * sizeof(*row->labels) };
         uint64_t group = row->group_hash;
 
         if (row->fate != DATASET_KEPT || row->split != SPEC_SPLIT_NONE)
             continue;
-        units[n++] = (struct unit){ .stratum = group ? 0 : dataset_hash(labels),
+        units[n++] = (struct unit){ .stratum = group ? 0 : stratum_of(spec, row),
                                     .order = mix(seed, group ? group : row->text_hash),
                                     .group = group,
                                     .row = row };

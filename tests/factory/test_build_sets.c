@@ -167,13 +167,13 @@ static void a_gate_on_a_slice_looks_at_its_rows_alone(void **state)
     write_case(&c, "gates:\n"
                    "  - {metric: accuracy, field: decision, slice: dear, min: 1, max: 1}\n"
                    "  - {metric: accuracy, field: reasons, slice: hard, max: 0.5}\n"
-                   "  - {metric: accuracy, field: reasons, slice: empty, min: 0}\n");
+                   "  - {metric: accuracy, field: decision, slice: empty, min: 0}\n");
     assert_int_equal(build_case_run(&c, &result, &err), RC_OK);
     assert_false(result.accepted);
     assert_int_equal(result.n_reasons, 2);
     assert_non_null(strstr(result.reasons[0], "accuracy of reasons in slice hard is "));
     assert_string_equal(result.reasons[1],
-                        "accuracy of reasons in slice empty is 0, but no row is in the slice");
+                        "accuracy of decision in slice empty is 0, but no row is in the slice");
     build_case_close(&c);
 }
 

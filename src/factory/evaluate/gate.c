@@ -129,6 +129,9 @@ static enum rc check_margin(struct checking *c, double margin, struct err *err)
 static enum rc check_field(struct checking *c, const struct spec_gate *gate, struct err *err)
 {
     const struct gate_floors *f = c->floors;
+
+    if (c->rows->n == 0)
+        return add_result(c, GATE_MISSED, err, "but no row is in the slice");
     enum rc rc = judge_metric(c->rows, c->judged, c->metric, c->field, c->arena, &c->value, err);
 
     if (rc == RC_OK && gate->has_min)
@@ -151,8 +154,6 @@ static enum rc check_fields(struct checking *c, const struct spec_gate *gate, st
     const struct spec *spec = c->rows->spec;
     enum rc rc = RC_OK;
 
-    if (c->rows->n == 0)
-        return add_result(c, GATE_MISSED, err, "but no row is in the slice");
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
         c->field = f;
         if (!c->names_field)

@@ -17,9 +17,9 @@ NOUNS = {
     "orchestrate": ["run_"],
     "decide": ["decide_", "version_"],
     "factory": ["build_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
-    "serve": ["body_", "chat_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
+    "serve": ["body_", "chat_", "coordinator_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "swarm": ["account_", "fence_", "supervisor_"],
-    "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "home_", "main",
+    "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
             "model_file_", "progress_", "pull_", "standard_input_", "team_registry_", "up_", "version_view_"],
 }
 

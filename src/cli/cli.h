@@ -72,6 +72,10 @@ struct cli {
 /* The value of an option of this command; "" for one without value; NULL: not given. */
 const char *cli_option(const struct cli *cli, const char *name);
 
+/* The option --port, or the fallback; 0: the system chooses. A failure is one of usage. */
+MUST_CHECK enum rc cli_port(struct cli *cli, unsigned fallback, unsigned *ret_port,
+                            struct err *err);
+
 /* For a failing line: what to do next. Returns rc. */
 enum rc cli_hint(struct cli *cli, enum rc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

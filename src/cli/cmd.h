@@ -5,7 +5,8 @@
 #include "cli/cli.h"
 
 command_fn cmd_build, cmd_check, cmd_config, cmd_decide, cmd_pull, cmd_replay, cmd_serve;
-command_fn cmd_down, cmd_up;
+command_fn cmd_coordinate, cmd_down, cmd_up;
+command_fn cmd_flow_cancel, cmd_flow_list, cmd_flow_run, cmd_flow_show;
 command_fn cmd_new_slm, cmd_new_team, cmd_new_workspace;
 command_fn cmd_feedback_add, cmd_feedback_export;
 command_fn cmd_key_create, cmd_key_list, cmd_key_revoke;

@@ -8,27 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PORT_DEFAULT = 8080, PORT_MAX = 65535 };
-
-static enum rc read_port(struct cli *cli, unsigned *ret_port, struct err *err)
-{
-    const char *text = cli_option(cli, "port");
-    unsigned port = 0;
-
-    if (!text) {
-        *ret_port = PORT_DEFAULT;
-        return RC_OK;
-    }
-    for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9' || port > PORT_MAX)
-            return cli_usage(cli, err, "--port '%s': expected 0 to %d", text, PORT_MAX);
-        port = port * 10 + (unsigned)(*c - '0');
-    }
-    if (text[0] == '\0' || port > PORT_MAX)
-        return cli_usage(cli, err, "--port '%s': expected 0 to %d", text, PORT_MAX);
-    *ret_port = port;
-    return RC_OK;
-}
+enum { PORT_DEFAULT = 8080 };
 
 static enum rc serve(struct cli *cli, const struct team_service_config *config, struct err *err)
 {
@@ -89,7 +69,7 @@ enum rc cmd_serve(struct cli *cli, struct err *err)
 
     if (!team)
         return cli_usage(cli, err, "serve needs --team=TEAM");
-    rc = read_port(cli, &config.port, err);
+    rc = cli_port(cli, PORT_DEFAULT, &config.port, err);
     if (rc == RC_OK)
         rc = ask_config(cli, team, &config.team, err);
     if (rc == RC_OK && cli_option(cli, "fence"))

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { WORD_MAX = 32, DISTANCE_MAX = 2 };
+enum { WORD_MAX = 32, DISTANCE_MAX = 2, PORT_MAX = 65535 };
 
 /* Edit distance with transpositions; words longer than WORD_MAX are as far as can be. */
 static size_t distance(struct str a, struct str b)
@@ -57,6 +57,26 @@ const char *cli_option(const struct cli *cli, const char *name)
         if (strcmp(cli->command->options[i].name, name) == 0)
             return cli->values[i];
     assert_fail("the option is in the command's list", __FILE__, __LINE__);
+}
+
+enum rc cli_port(struct cli *cli, unsigned fallback, unsigned *ret_port, struct err *err)
+{
+    const char *text = cli_option(cli, "port");
+    unsigned port = 0;
+
+    if (!text) {
+        *ret_port = fallback;
+        return RC_OK;
+    }
+    for (const char *c = text; *c; c++) {
+        if (*c < '0' || *c > '9' || port > PORT_MAX)
+            return cli_usage(cli, err, "--port '%s': expected 0 to %d", text, PORT_MAX);
+        port = port * 10 + (unsigned)(*c - '0');
+    }
+    if (text[0] == '\0' || port > PORT_MAX)
+        return cli_usage(cli, err, "--port '%s': expected 0 to %d", text, PORT_MAX);
+    *ret_port = port;
+    return RC_OK;
 }
 
 enum rc cli_hint(struct cli *cli, enum rc rc, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #define DECIDE  "decide"
 #define DEFINE  "define"
 #define FACTORY "build"
+#define FLOWS   "flows"
 #define IMPROVE "improve"
 #define KEYS    "keys"
 #define MODEL   "look inside a model"
@@ -207,6 +208,64 @@ const struct command cli_commands[] = {
         .run = cmd_decide,
         .options = { { "version", "VERSION",
                        "another one than production: @3, an alias, a digest" } },
+    },
+    {
+        .name = "coordinate",
+        .group = FLOWS,
+        .arguments = "",
+        .summary = "carry out runs of the workspace's flows until SIGTERM",
+        .example = "shoal coordinate --port=8090",
+        .run = cmd_coordinate,
+        .options = { { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
+                     { "port", "N", "to listen on, else 8090; 0: a free one" } },
+    },
+    {
+        .name = "flow run",
+        .group = FLOWS,
+        .arguments = "FLOW [INPUT]",
+        .n_min = 1,
+        .n_max = 2,
+        .summary = "start a run and wait for its end",
+        .details =
+            "INPUT is a JSON object, else standard input is read. Exit status 1: the run did not "
+            "succeed.",
+        .example = "shoal flow run billing-dispute < complaint.json",
+        .run = cmd_flow_run,
+        .options = { { "detach", NULL, "do not wait, print only the run's id" },
+                     { "idempotency-key", "TEXT", "the same one is the same run" } },
+    },
+    {
+        .name = "flow list",
+        .group = FLOWS,
+        .arguments = "[FLOW]",
+        .n_max = 1,
+        .summary = "the newest runs, or those that are overdue",
+        .example = "shoal flow list --overdue",
+        .run = cmd_flow_list,
+        .options = { { "status", "STATUS", "running, succeeded, failed, stopped or cancelled" },
+                     { "overdue", NULL, "only runs that should have ended" } },
+    },
+    {
+        .name = "flow show",
+        .group = FLOWS,
+        .arguments = "RUN",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "the trace of a run as a tree",
+        .details = "Inputs and outputs come from the teams whose decisions they are, as far as you "
+                   "may see them.",
+        .example = "shoal flow show run_0199c0de0000123456789abcdef",
+        .run = cmd_flow_show,
+    },
+    {
+        .name = "flow cancel",
+        .group = FLOWS,
+        .arguments = "RUN",
+        .n_min = 1,
+        .n_max = 1,
+        .summary = "end a run where it is",
+        .example = "shoal flow cancel run_0199c0de0000123456789abcdef",
+        .run = cmd_flow_cancel,
     },
     {
         .name = "replay",

@@ -386,3 +386,55 @@ enum rc http_client_call(const char *socket, const char *method, const char *pat
     *ret_status = (int)status;
     return RC_OK;
 }
+
+static size_t drop_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+    (void)bytes, (void)context;
+    return size * count;
+}
+
+static CURLcode post(CURL *c, const char *url, struct curl_slist *headers, struct str body)
+{
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https"); /* check_url() decided already */
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)HTTP_CLIENT_POST_TIMEOUT_S);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "shoal");
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, drop_bytes);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.at);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    return curl_easy_perform(c);
+}
+
+enum rc http_client_post(const char *url, const char *key, struct str body, int *ret_status,
+                         struct err *err)
+{
+    const struct http_client_download target = { .url = url };
+    struct curl_slist *json = curl_slist_append(NULL, "content-type: application/json");
+    struct curl_slist *headers = NULL;
+    char field[HTTP_CLIENT_VERSION_MAX];
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    CURL *c = curl_easy_init();
+    long status = 0;
+    enum rc rc = check_url(&target, err);
+
+    snprintf(field, sizeof(field), "idempotency-key: %s", key);
+    headers = json ? curl_slist_append(json, field) : NULL;
+    if (!rc && c && headers) {
+        code = post(c, url, headers, body);
+        curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    }
+    curl_slist_free_all(json); /* headers is the same list */
+    curl_easy_cleanup(c);
+    if (rc)
+        return rc;
+    if (code == CURLE_OUT_OF_MEMORY)
+        return err_set(err, RC_NOMEM, "webhook");
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return err_set(err, RC_TIMEOUT, "'%.200s' does not answer", url);
+    if (code != CURLE_OK)
+        return err_set(err, RC_UNAVAILABLE, "'%.150s': %s", url, curl_easy_strerror(code));
+    *ret_status = (int)status;
+    return RC_OK;
+}

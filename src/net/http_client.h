@@ -1,6 +1,6 @@
 /*
- * http_client.h - downloads of large files over https, and requests to our own services on this
- * machine. Wraps libcurl (net/http_client.c alone).
+ * http_client.h - downloads of large files over https, requests to our own services on this
+ * machine, and webhooks. Wraps libcurl (net/http_client.c alone).
  *
  *   <path>           the bytes that are here so far
  *   <path>.version   the server's name for these bytes: its ETag, else its Last-Modified
@@ -27,6 +27,7 @@ enum {
     HTTP_CLIENT_VERSION_MAX = 256,    /* bytes of an ETag that we keep */
     HTTP_CLIENT_URL_MAX = 2048,
     HTTP_CLIENT_CALL_TIMEOUT_S = 300,
+    HTTP_CLIENT_POST_TIMEOUT_S = 30,
 };
 
 /* total_bytes 0: the server has not said. */
@@ -70,6 +71,18 @@ MUST_CHECK enum rc http_client_get(const struct http_client_download *download, 
 MUST_CHECK enum rc http_client_call(const char *socket, const char *method, const char *path,
                                     struct str body, int *ret_status, struct buf *out,
                                     struct err *err);
+
+/**
+ * POSTs JSON to whoever listens there; redirects are not followed.
+ *
+ * @param key         sent as Idempotency-Key, so that a repetition can be known
+ * @param ret_status  out, the HTTP status, whatever it is; the answer's body is dropped
+ *
+ * @return RC_OK; RC_INVALID: no URL, or a scheme that is not allowed; RC_UNAVAILABLE; RC_TIMEOUT:
+ *         HTTP_CLIENT_POST_TIMEOUT_S have passed; RC_NOMEM
+ */
+MUST_CHECK enum rc http_client_post(const char *url, const char *key, struct str body,
+                                    int *ret_status, struct err *err);
 
 /* Removes the file and its version; fine when they are not there. */
 MUST_CHECK enum rc http_client_forget(const char *path, struct err *err);

@@ -231,8 +231,7 @@ static enum rc fail_attempt(struct run *run, const struct run_event *event, stru
     return run_raise(run, run->at, type->text, detail->text, err);
 }
 
-/* Is the event one that the run waits for? */
-static bool is_expected(const struct run *run, const struct run_event *event)
+bool run_expects(const struct run *run, const struct run_event *event)
 {
     const struct run_step *state = run->at < run->flow->n_steps ? &run->steps[run->at] : NULL;
     bool open =
@@ -274,7 +273,7 @@ static enum rc apply(struct run *run, const struct run_event *event, struct err 
 
 enum rc run_apply(struct run *run, const struct run_event *event, struct err *err)
 {
-    if (!is_expected(run, event))
+    if (!run_expects(run, event))
         return err_set(err, RC_CONFLICT, "run %s has gone on: '%s' is not what it waits for",
                        run->id, run_event_name(event->kind));
     run->last_ms = event->at_ms;
@@ -424,7 +423,7 @@ enum rc run_append_result(const struct run *run, const struct json *output, stru
     return buf_rc(out, "an answer", err);
 }
 
-void run_append_failure(struct buf *out, const char *type, struct str detail)
+void run_append_failure(struct buf *out, const char *type, struct str detail, struct str decision)
 {
     struct json_writer w;
 
@@ -436,6 +435,10 @@ void run_append_failure(struct buf *out, const char *type, struct str detail)
     json_text(&w, type);
     json_key(&w, "detail");
     json_string(&w, detail);
+    if (decision.at) {
+        json_key(&w, "decision");
+        json_string(&w, decision);
+    }
     json_end_object(&w);
 }
 

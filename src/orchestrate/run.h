@@ -92,6 +92,9 @@ DEFINE_FREEP(struct run, run_free)
  */
 MUST_CHECK enum rc run_apply(struct run *run, const struct run_event *event, struct err *err);
 
+/* Would run_apply() take it? */
+bool run_expects(const struct run *run, const struct run_event *event);
+
 enum run_action_kind {
     RUN_RECORD, /* `event` */
     RUN_CALL,   /* the attempt that has begun is to be made, unless it is being made */
@@ -122,8 +125,9 @@ MUST_CHECK enum rc run_append_result(const struct run *run, const struct json *o
                                      struct str decision, struct str version, struct buf *out,
                                      struct err *err);
 
-/* The body of a failed event; the detail is cut at RUN_DETAIL_MAX. */
-void run_append_failure(struct buf *out, const char *type, struct str detail);
+/* The body of a failed event; the detail is cut at RUN_DETAIL_MAX. decision: that of an SLM which
+ * abstained; at NULL: none. */
+void run_append_failure(struct buf *out, const char *type, struct str detail, struct str decision);
 
 enum run_status run_status(const struct run *run);
 bool run_has_ended(const struct run *run); /* recorded, not only found */

@@ -40,6 +40,9 @@ enum rc spec_workspace_read(const char *dir, struct arena *arena,
         else if (str_is(workspace->teams[i].name.text, SPEC_FLOWS_FOLDER))
             SPEC_WRONG(&r, &workspace->teams[i].name, "name",
                        "no team is called '" SPEC_FLOWS_FOLDER "': that is the folder of flows");
+        else if (str_is(workspace->teams[i].name.text, "coordinator"))
+            SPEC_WRONG(&r, &workspace->teams[i].name, "name",
+                       "no team is called 'coordinator': that is who runs the flows");
     rc = problem_rc(problems, err);
     if (!rc && problems->n_errors == n_errors_before)
         *ret_workspace = workspace;

@@ -124,7 +124,7 @@ static inline bool case_done(struct run_case *c, const char *output)
 
 static inline bool case_failed(struct run_case *c, const char *type)
 {
-    run_append_failure(&c->text, type, STR("as the test has it"));
+    run_append_failure(&c->text, type, STR("as the test has it"), (struct str){ 0 });
     return false;
 }
 

@@ -1,0 +1,147 @@
+"""Runs of a flow over two teams' services, as a person and an application see them."""
+import http.server
+import json
+import sqlite3
+import threading
+
+from flow_shop import CALLS, FLOW, INPUT, Shop, trace
+from story import request, story, tell, wait_until
+
+
+def decisions(shop):
+    """Idempotency keys of the decisions of both teams; read when no service runs."""
+    found = []
+    for team in ("support", "finance"):
+        db = sqlite3.connect(shop.folder / f".shoal/teams/{team}/record.db")
+        found += [row[0] for row in db.execute("select idempotency_key from decision")]
+        db.close()
+    return found
+
+
+@story
+def a_run_goes_through_both_teams_and_its_trace_shows_every_step(world):
+    shop = Shop(world)
+    world.shoal("check", cwd=shop.folder)
+    shop.serve()
+    shop.coordinate()
+    done = world.shoal("flow", "run", "dispute", json.dumps(INPUT), "--json", cwd=shop.folder).json()
+    assert done["status"] == "succeeded" and done["output"]["rejected"] == 2, done
+    assert [s["step"] for s in done["steps"]][:4] == ["triage", "begin", "invoices", "check"], done["steps"]
+    assert [s["index"] for s in done["steps"] if s["step"] == "check"] == [0, 1, 2]
+
+    tree = world.shoal("flow", "show", done["id"], cwd=shop.folder).out
+    for line in ("triage  support/triage", "check[2]  finance/check", "text: the tax is wrong", "verdict: rejected",
+                 "`-- again  support/triage", "output  issue: "):
+        assert line in tree, tree
+    assert done["id"] in world.shoal("flow", "list", "dispute", cwd=shop.folder).out
+    assert world.shoal("flow", "list", "--status=failed", cwd=shop.folder).out.strip() == "no runs"
+    missing = world.shoal("flow", "show", "run_none", cwd=shop.folder, status=1)
+    assert "no run 'run_none'" in missing.err, missing.err
+
+
+@story
+def one_idempotency_key_is_one_run_and_a_hundred_equal_runs_are_equal(world):
+    shop = Shop(world)
+    shop.serve()
+    shop.coordinate()
+    first = shop.start("k")
+    assert first.status == 202, first.body
+    again = shop.start("k")
+    assert again.status == 200 and again.json()["id"] == first.json()["id"], again.body
+    assert shop.start("k", input={**INPUT, "complaint": "other"}).status == 409
+    wrong = shop.start(input={"complaint": 7})
+    assert wrong.status == 400 and "complaint" in wrong.body, wrong.body
+    assert shop.start(flow="nothing").status == 404
+
+    runs = [shop.start().json()["id"] for _ in range(100)]
+    traces = {json.dumps(trace(shop.wait(run)), sort_keys=True) for run in runs}
+    assert len(traces) == 1, traces
+    shop.wait(first.json()["id"])
+    for service in shop.services.values():
+        world.stop(service)
+    keys = decisions(shop)
+    assert len(keys) == len(set(keys)) == 101 * CALLS, (len(keys), len(set(keys)))
+
+
+@story
+def keys_scopes_events_and_cancelling(world):
+    shop = Shop(world, FLOW.replace("do:\n", "do:\n  - pause: {wait: PT1H}\n", 1))
+    shop.serve()
+    shop.coordinate()
+    port = int(open(shop.coordinator.log).read().rsplit(":", 1)[1])
+    key = world.shoal("key", "create", "webshop", "--team=coordinator", "--scopes=flow,read",
+                      cwd=shop.folder).out.strip()
+    bearer = {"authorization": f"Bearer {key}"}
+    assert request(port, "GET", "/v1/flows").status == 401
+    assert request(port, "GET", "/v1/flows", headers=bearer).json()["flows"][0]["flow"] == "dispute"
+    assert request(port, "POST", "/admin/principal_list", {}, bearer).status == 404
+    started = request(port, "POST", "/v1/flows/dispute/runs", {"input": {**INPUT, "received": "2020-01-01T00:00:00Z"}},
+                      bearer)
+    assert started.status == 202, started.body
+    run = started.json()["id"]
+    wait_until("the wait begins", lambda: len(shop.show(run)["steps"][0]["attempts"]) == 1, shop.coordinator)
+
+    events = request(port, "GET", f"/v1/runs/{run}/events", headers=bearer)
+    assert events.headers["Content-Type"] == "text/event-stream", events.headers
+    assert "id: 0\nevent: started" in events.body and "id: 1\nevent: begun" in events.body
+    assert run in world.shoal("flow", "list", "--overdue", cwd=shop.folder).out
+
+    later = {}
+    watcher = threading.Thread(target=lambda: later.update(
+        answer=request(port, "GET", f"/v1/runs/{run}/events", headers={**bearer, "last-event-id": "1"})))
+    watcher.start()
+    world.shoal("flow", "cancel", run, cwd=shop.folder)
+    watcher.join()
+    assert "event: cancelled" in later["answer"].body, later["answer"].body
+    assert shop.wait(run)["status"] == "cancelled"
+    end = request(port, "GET", f"/v1/runs/{run}/events", headers={**bearer, "last-event-id": "3"})
+    assert end.status == 204, end.body
+    assert request(port, "POST", f"/v1/runs/{run}/cancel", {}, bearer).status == 409
+    world.shoal("key", "revoke", key[5:17], "--team=coordinator", cwd=shop.folder)
+    assert request(port, "GET", "/v1/flows", headers=bearer).status == 401
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    calls = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        Hook.calls.append((self.headers["idempotency-key"], body))
+        self.send_response(500 if len(Hook.calls) == 1 else 200)  # the first one is refused
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@story
+def a_webhook_is_told_until_it_has_taken_the_end(world):
+    server = http.server.HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shop = Shop(world, f"webhook: http://127.0.0.1:{server.server_port}/ended\n" + FLOW)
+    shop.serve()
+    shop.coordinate()
+    run = shop.start().json()["id"]
+    shop.wait(run)
+    wait_until("the webhook is told", lambda: len(Hook.calls) == 2, shop.coordinator)
+    assert {key for key, _ in Hook.calls} == {run}
+    assert Hook.calls[1][1] == {"id": run, "flow": "dispute", "status": "succeeded",
+                                "output": shop.show(run)["output"]}, Hook.calls
+    server.shutdown()
+
+
+@story
+def the_journal_and_the_coordinator_hold_nothing_that_no_contract_lets_cross(world):
+    shop = Shop(world)
+    shop.serve()
+    shop.coordinate()
+    run = shop.start().json()["id"]
+    shop.wait(run)
+    world.stop(shop.coordinator)
+    for path in (shop.folder / ".shoal/teams/coordinator").rglob("runs.db*"):
+        data = path.read_bytes()
+        for canary in (b"large", b"suggestion", b"confidence", b"sla_due", b"facts"):
+            assert canary not in data, (path, canary)
+
+
+tell()

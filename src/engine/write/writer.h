@@ -1,0 +1,74 @@
+/*
+ * writer.h - a decoder writes a text that obeys copies.h, token by token.
+ *
+ *   prompt ids -> decoder_read -> logits -> the best token that may follow -> ... -> end
+ *
+ * The best token is that of the highest logit (temperature 0), or of logit + temperature * g with
+ * a Gumbel number g for each position and token. The latter draws from softmax(logit / temperature)
+ * renormalised over the tokens that may follow, and is, as the former, a function of its arguments
+ * alone: the same bytes on every CPU. A token may follow when copies_feed() takes its bytes; the
+ * end may follow when copies_end() says so; no other special token ever may.
+ *
+ * Source of the draw: Gumbel 1954, Statistical theory of extreme values, section 3; as a sampler in
+ * Maddison, Tarlow & Minka 2014, arXiv:1411.0030.
+ */
+#ifndef ENGINE_WRITER_H
+#define ENGINE_WRITER_H
+
+#include "base/buf.h"
+#include "engine/model/decoder.h"
+#include "engine/tokenizer/bpe.h"
+#include "engine/write/copies.h"
+
+/* All borrowed. */
+struct writer {
+    const struct decoder *decoder;
+    struct decoder_session *session; /* of the decoder; its capacity is at least the text's */
+    const struct bpe *bpe;           /* of the same base */
+    const struct copies *copies;
+    size_t max_tokens;  /* of what is written; less when the text's capacity ends before */
+    double temperature; /* >= 0 */
+    uint64_t seed;      /* with a temperature above 0 */
+};
+
+enum writer_end {
+    WRITER_ENDED,    /* the model ended the text */
+    WRITER_TOO_LONG, /* max_tokens or the capacity did */
+    WRITER_STUCK,    /* the vocabulary has no token that may follow */
+};
+
+struct writer_result {
+    enum writer_end end;
+    size_t n_tokens;
+    size_t n_refused; /* better tokens that the copies did not allow, over all positions */
+};
+
+/**
+ * The ids of a prompt as SmolLM2-Instruct was trained: a system turn, a user turn, and the
+ * beginning of the assistant's. Texts cannot forge a turn (bpe.h).
+ *
+ * @param ret_ids  out, (max_ids,)
+ * @return RC_OK
+ *         RC_UNSUPPORTED  the vocabulary has no <|im_start|> or <|im_end|>
+ *         as bpe_encode()
+ */
+MUST_CHECK enum rc writer_prompt(const struct bpe *bpe, struct str system, struct str user,
+                                 size_t max_ids, int32_t *ret_ids, size_t *ret_n_ids,
+                                 struct err *err);
+
+/**
+ * Writes behind the prompt.
+ *
+ * @param text  what was read before (a shared prefix); is read on by the ids and what is written
+ * @param ids   (n_ids,), at least 1, within the text's capacity (asserted)
+ * @param out   what is written is appended, whatever the end
+ *
+ * @return RC_OK      also when the text did not end: see *ret_result
+ *         RC_LIMIT   over the limit of out
+ *         RC_NOMEM
+ */
+MUST_CHECK enum rc writer_write(const struct writer *writer, struct decoder_text *text,
+                                const int32_t *ids, size_t n_ids, struct buf *out,
+                                struct writer_result *ret_result, struct err *err);
+
+#endif

@@ -8,12 +8,14 @@
 
 #include "base/fs.h"
 #include "spec/spec.h"
+#include "spec/table.h"
 
 struct example {
     const char *dir;    /* "examples/ecommerce/support/ticket-triage" */
     struct arena kept;  /* of the spec */
     struct arena arena; /* of one row: empty again for the next */
     struct spec *spec;
+    struct feel_entry *tables; /* (spec->n_tables,) */
     struct err err;
 };
 
@@ -30,6 +32,15 @@ static inline void example_open(struct example *e, const char *dir)
     assert_int_equal(
         spec_read(test_source_path(name, path), &e->kept, &e->spec, &problems, &e->err), RC_OK);
     assert_non_null(e->spec);
+    e->tables = arena_array(&e->kept, struct feel_entry, e->spec->n_tables + 1);
+    assert_non_null(e->tables);
+    for (size_t i = 0; i < e->spec->n_tables; i++) {
+        struct table table;
+
+        assert_int_equal(table_load(e->spec, &e->spec->tables[i], &e->kept, &table, &e->err),
+                         RC_OK);
+        e->tables[i] = (struct feel_entry){ table.name, table.rows };
+    }
 }
 
 static inline void example_close(struct example *e)
@@ -50,18 +61,20 @@ static inline enum feel_truth example_truth(struct example *e, const struct feel
     return feel_truth(&value);
 }
 
-/* Input, facts and output in one context, as rules see them. */
+/* Input, tables, facts and output in one context, as rules see them. */
 static inline struct feel_value example_context(struct example *e, const struct feel_value *input,
                                                 const struct feel_value *output)
 {
     const struct feel_limits limits = feel_limits_default();
-    size_t n = input->context.n, n_all = n + e->spec->n_facts + output->context.n;
+    size_t n = input->context.n + e->spec->n_tables;
+    size_t n_all = n + e->spec->n_facts + output->context.n;
     struct feel_entry *entries = arena_array(&e->arena, struct feel_entry, n_all);
     struct feel_value context = { .kind = FEEL_CONTEXT, .context = { n, entries } };
     struct feel_diagnostics diagnostics;
 
     assert_non_null(entries);
-    memcpy(entries, input->context.entries, n * sizeof(*entries));
+    memcpy(entries, input->context.entries, input->context.n * sizeof(*entries));
+    memcpy(entries + input->context.n, e->tables, e->spec->n_tables * sizeof(*entries));
     for (size_t i = 0; i < e->spec->n_facts; i++) {
         const struct spec_fact *fact = &e->spec->facts[i];
 

@@ -20,7 +20,7 @@ NOUNS = {
     "serve": ["body_", "chat_", "coordinator_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "swarm": ["account_", "fence_", "supervisor_"],
     "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
-            "model_file_", "progress_", "pull_", "standard_input_", "team_registry_", "up_", "version_view_"],
+            "model_file_", "progress_", "pull_", "shut_in", "standard_input_", "team_registry_", "up_", "version_view_"],
 }
 
 module, archive = sys.argv[1:]

@@ -1,9 +1,8 @@
 /* cmd_serve.c - shoal serve: a team's SLMs behind HTTP until SIGTERM. */
-#include "base/fs.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
+#include "cli/shut_in.h"
 #include "serve/team_service.h"
-#include "swarm/fence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +18,8 @@ static enum rc serve(struct cli *cli, const struct team_service_config *config, 
         cli_hint(cli, rc, "is the service of team '%s' running already?", config->team.team);
     if (rc == RC_EXISTS)
         cli_hint(cli, rc, "--port=0 takes a free one");
+    if (rc == RC_OK)
+        rc = shut_in_seal(cli, false, err);
     if (rc)
         return rc;
 
@@ -27,34 +28,6 @@ static enum rc serve(struct cli *cli, const struct team_service_config *config, 
     if (fflush(stdout) != 0)
         return err_set(err, RC_IO, "cannot write to standard output");
     return team_service_run(service, err);
-}
-
-/* The team's folder and the home with the bases; and of the system what the C library reads by
- * itself: names of users, time zones, processors. */
-static enum rc shut_in(struct cli *cli, const struct serve_team_config *team, struct err *err)
-{
-    const char *folder = serve_team_path(team->workspace, team->team, "", &cli->arena);
-    const char *const readable[] = {
-        team->home,
-        "/usr",
-        "/lib",
-        "/lib64",
-        "/etc/passwd",
-        "/etc/nsswitch.conf",
-        "/etc/localtime",
-        "/etc/ld.so.cache",
-        "/dev/null",
-        "/dev/urandom",
-        "/sys/devices/system/cpu",
-    };
-
-    if (!folder)
-        return arena_fail(&cli->arena, err, "folder of the team");
-    enum rc rc = fs_make_dirs(folder, err);
-    if (rc)
-        return rc;
-    struct fence fence = { &folder, 1, readable, ARRAY_LEN(readable) };
-    return fence_enter(&fence, err);
 }
 
 enum rc cmd_serve(struct cli *cli, struct err *err)
@@ -72,7 +45,7 @@ enum rc cmd_serve(struct cli *cli, struct err *err)
     rc = cli_port(cli, PORT_DEFAULT, &config.port, err);
     if (rc == RC_OK)
         rc = ask_config(cli, team, &config.team, err);
-    if (rc == RC_OK && cli_option(cli, "fence"))
-        rc = shut_in(cli, &config.team, err);
+    if (rc == RC_OK)
+        rc = shut_in(cli, &config.team, NULL, 0, err);
     return rc ? rc : serve(cli, &config, err);
 }

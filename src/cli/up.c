@@ -6,10 +6,12 @@
 #include "cli/version_view.h"
 #include "swarm/fence.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,6 +220,25 @@ static enum rc hand_over(struct up *up, struct err *err)
 
 /* ---- what is to run */
 
+/* A port that nobody has now. That somebody takes it before our process does is as unlikely as the
+ * system makes it, which gives them out in turn. */
+static enum rc find_port(unsigned *ret_port, struct err *err)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool failed = fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
+                  getsockname(fd, (struct sockaddr *)&address, &len) != 0;
+    if (failed)
+        err_set(err, RC_UNAVAILABLE, "no free port: %s", strerrordesc_np(errno));
+    if (fd >= 0)
+        close(fd);
+    *ret_port = ntohs(address.sin_port);
+    return failed ? RC_UNAVAILABLE : RC_OK;
+}
+
 static enum rc find_program(struct up *up, struct err *err)
 {
     char path[FS_PATH_MAX];
@@ -248,6 +269,12 @@ static enum rc keep_environment(struct up *up, const char *const **ret_kept, str
 
 static enum rc plan_team(struct up *up, size_t i, const char *const *environment, struct err *err)
 {
+    unsigned port = up->port + (unsigned)i;
+    enum rc rc = up->port ? RC_OK : find_port(&port, err);
+
+    if (rc)
+        return rc;
+
     const struct config *config = &up->cli->config;
     const struct up_team *team = &up->teams[i];
     size_t n_threads = config->threads / up->n_teams;
@@ -258,6 +285,7 @@ static enum rc plan_team(struct up *up, size_t i, const char *const *environment
         print(up, "--workspace=%s", up->workspace),
         print(up, "--home=%s", up->home),
         print(up, "--host=%s", up->host),
+        print(up, "--port=%u", port),
         print(up, "--threads=%zu", n_threads ? n_threads : 1),
         print(up, "--cpu=%s", config->cpu),
         print(up, "--log-level=%s", config->log_level),
@@ -274,8 +302,6 @@ static enum rc plan_team(struct up *up, size_t i, const char *const *environment
     up->processes[i] = (struct supervisor_process){ .name = team->name,
                                                     .arguments = up->arguments[i],
                                                     .environment = environment,
-                                                    .has_port = true,
-                                                    .port = up->port ? up->port + (unsigned)i : 0,
                                                     .user = team->user,
                                                     .log = log };
     return log ? RC_OK : arena_fail(&up->cli->arena, err, "log");

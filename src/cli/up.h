@@ -30,7 +30,7 @@ struct up {
     const char *program, *home;
     const char *host;
     enum up_boundary boundary;
-    unsigned port; /* of the first team; 0: free ones */
+    unsigned port; /* of the first process; 0: free ones */
     size_t n_teams;
     struct up_team teams[SUPERVISOR_PROCESSES_MAX];
     const char *arguments[SUPERVISOR_PROCESSES_MAX][SUPERVISOR_ARGUMENTS_MAX];

@@ -62,7 +62,6 @@ static enum rc text_of(const struct json *message, struct arena *arena, struct s
     if (!content || content->type != JSON_ARRAY)
         return RC_OK;
     buf_init(&text, arena->limit);
-    buf_append_text(&text, "");
     for (size_t i = 0; i < content->n; i++) {
         const struct json *part = json_find(&content->items[i], "text");
         if (!part || part->type != JSON_STRING)
@@ -73,7 +72,7 @@ static enum rc text_of(const struct json *message, struct arena *arena, struct s
     enum rc rc = buf_rc(&text, "messages", err);
     if (rc)
         return rc;
-    copy = arena_strndup(arena, text.at, text.len);
+    copy = arena_strndup(arena, text.len ? text.at : "", text.len);
     if (!copy)
         return arena_fail(arena, err, "messages");
     *ret_text = (struct str){ copy, text.len };

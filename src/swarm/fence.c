@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,12 +30,11 @@ enum {
     EXECUTE = 1 << 0,
     WRITE_FILE = 1 << 1,
     FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE_ABI_3,
-    CONNECT_TCP_ABI_4 = 1 << 1,
     SCOPES_ABI_6 = 3, /* abstract UNIX sockets, signals */
 };
 
 struct ruleset {
-    uint64_t files, net, scopes;
+    uint64_t files, ports, scopes;
 };
 
 struct path_rule {
@@ -94,7 +94,6 @@ static enum rc restrict_files(const struct fence *fence, struct err *err)
 {
     long abi = landlock_abi();
     struct ruleset attributes = { .files = known_rights(abi),
-                                  .net = abi >= 4 ? CONNECT_TCP_ABI_4 : 0,
                                   .scopes = abi >= 6 ? SCOPES_ABI_6 : 0 };
     int ruleset = (int)syscall(CREATE_RULESET, &attributes, sizeof(attributes), 0);
 
@@ -105,35 +104,6 @@ static enum rc restrict_files(const struct fence *fence, struct err *err)
         rc = fail("Landlock", err);
     close(ruleset);
     return rc;
-}
-
-/* connect() is refused, and io_uring, which has a connect of its own; the other ABIs of an x86-64
- * kernel, whose numbers differ, are refused as a whole. */
-static enum rc restrict_calls(struct err *err)
-{
-#define LOAD(member)  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-#define IF(op, value) BPF_JUMP(BPF_JMP | (op) | BPF_K, (value), 0, 1)
-#define RETURN(what)  BPF_STMT(BPF_RET | BPF_K, (what))
-#define REFUSE        RETURN(SECCOMP_RET_ERRNO | EPERM)
-    enum { X32_BIT = 0x40000000 };
-    struct sock_filter filter[] = {
-        LOAD(arch),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-        RETURN(SECCOMP_RET_KILL_PROCESS),
-        LOAD(nr),
-        IF(BPF_JGE, X32_BIT),
-        REFUSE,
-        IF(BPF_JEQ, SYS_connect),
-        REFUSE,
-        IF(BPF_JEQ, SYS_io_uring_setup),
-        REFUSE,
-        RETURN(SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { ARRAY_LEN(filter), filter };
-
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        return fail("seccomp", err);
-    return RC_OK;
 }
 
 /* Root without capabilities is a user like others, who owns many files. */
@@ -156,8 +126,39 @@ enum rc fence_enter(const struct fence *fence, struct err *err)
     if (!rc)
         rc = restrict_files(fence, err);
     if (!rc)
-        rc = restrict_calls(err);
-    if (!rc)
         rc = drop_capabilities(err);
     return rc;
+}
+
+/* io_uring has calls of its own for the same; the other ABIs of an x86-64 kernel, whose numbers
+ * differ, are refused as a whole. */
+enum rc fence_seal(bool may_call, struct err *err)
+{
+#define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define IF(op, k)    BPF_JUMP(BPF_JMP | (op) | BPF_K, (k), 0, 1)
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
+#define REFUSE       RETURN(SECCOMP_RET_ERRNO | EPERM)
+    enum { X32_BIT = 0x40000000, NO_CALL = X32_BIT - 1 };
+    struct sock_filter filter[] = {
+        LOAD(arch),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+        RETURN(SECCOMP_RET_KILL_PROCESS),
+        LOAD(nr),
+        IF(BPF_JGE, X32_BIT),
+        REFUSE,
+        IF(BPF_JEQ, SYS_io_uring_setup),
+        REFUSE,
+        IF(BPF_JEQ, may_call ? NO_CALL : SYS_connect),
+        REFUSE,
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        LOAD(args[0]), /* the lower half, on a little-endian machine */
+        IF(BPF_JEQ, AF_UNIX),
+        REFUSE,
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { ARRAY_LEN(filter), filter };
+
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
+        return fail("seccomp", err);
+    return RC_OK;
 }

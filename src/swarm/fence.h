@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What is reachable: files, or folders with all that is below. What does not exist is passed over.
@@ -31,11 +32,20 @@ struct fence {
 MUST_CHECK enum rc fence_check(struct err *err);
 
 /**
- * Shuts the calling process in, for good. Threads that run already stay outside: call it before the
- * first. Open files stay open.
+ * Shuts the calling process in, for good, but for sockets. Threads that run already stay outside:
+ * call it before the first. Open files stay open.
  *
  * @return RC_OK; RC_UNSUPPORTED as fence_check(); RC_IO: the kernel refused a step
  */
 MUST_CHECK enum rc fence_enter(const struct fence *fence, struct err *err);
+
+/**
+ * Once what is to be listened on is open: no thread of the process makes a UNIX socket any more.
+ *
+ * @param may_call  whether it may connect to others, which leaves TCP
+ *
+ * @return RC_OK; RC_IO: the kernel refused
+ */
+MUST_CHECK enum rc fence_seal(bool may_call, struct err *err);
 
 #endif

@@ -24,7 +24,7 @@ struct child {
     pid_t pid; /* STARTING, RUNNING */
     int out;   /* its standard output; -1: closed */
     int log;
-    unsigned port, starts, backoff_ms;
+    unsigned starts, backoff_ms;
     int64_t started_us, due_us; /* due: WAITING */
     char address[ADDRESS_MAX];
     char ended[64]; /* how it ended the last time; "": it has not */
@@ -99,18 +99,9 @@ static void note_state(struct supervisor *s)
 
 static _Noreturn void become_process(const struct supervisor *s, const struct child *c, int out)
 {
-    const char *arguments[SUPERVISOR_ARGUMENTS_MAX + 2];
+    const char *const *arguments = c->process->arguments;
     int null = open("/dev/null", O_RDONLY);
-    size_t n = 0;
-    char port[32];
     struct err err;
-
-    for (; c->process->arguments[n]; n++)
-        arguments[n] = c->process->arguments[n];
-    snprintf(port, sizeof(port), "--port=%u", c->port);
-    if (c->process->has_port)
-        arguments[n++] = port;
-    arguments[n] = NULL;
 
     sigprocmask(SIG_SETMASK, &s->callers_mask, NULL);
     dup2(null, 0);
@@ -174,16 +165,12 @@ static void start(struct supervisor *s, struct child *c)
 /* "team support: http://127.0.0.1:8101" */
 static void read_line(struct supervisor *s, struct child *c)
 {
-    const char *colon;
-
     c->line[c->line_len] = '\0';
     const char *address = strstr(c->line, "http://");
     if (c->phase != STARTING || !address || strlen(address) >= sizeof(c->address) ||
         strchr(address, ' '))
         return;
     snprintf(c->address, sizeof(c->address), "%s", address);
-    colon = strrchr(c->address, ':');
-    c->port = (unsigned)strtoul(colon + 1, NULL, 10);
     c->phase = RUNNING;
     log_printf(&s->config->log, LOG_LEVEL_INFO, "%s is at %s", c->process->name, c->address);
     note_state(s);
@@ -340,7 +327,6 @@ static enum rc prepare(struct supervisor *s, struct err *err)
         struct child *c = &s->children[i];
         c->process = &s->config->processes[i];
         c->phase = WAITING; /* due at once */
-        c->port = c->process->port;
         c->backoff_ms = SUPERVISOR_BACKOFF_FIRST_MS;
         c->out = -1;
         c->log = open(c->process->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

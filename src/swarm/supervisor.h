@@ -32,8 +32,6 @@ struct supervisor_process {
     const char *name;
     const char *const *arguments;   /* NULL at the end; the first is the program's path */
     const char *const *environment; /* NULL at the end */
-    bool has_port;                  /* "--port=N" is put behind the arguments */
-    unsigned port;                  /* 0: the system chooses; what it chose is kept */
     uid_t user;                     /* or ACCOUNT_OURS */
     const char *log;                /* path; what the process says is put behind what is there */
 };

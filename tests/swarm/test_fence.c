@@ -5,6 +5,7 @@
 #include "swarm/account.h"
 #include "swarm/fence.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -110,7 +111,7 @@ static bool enter(const struct boundary *b, unsigned team, const char *folder)
 
     if (b->users && account_become(user_of(team), &err))
         return false;
-    return !b->fence || fence_enter(&fence, &err) == RC_OK;
+    return !b->fence || (fence_enter(&fence, &err) == RC_OK && fence_seal(false, &err) == RC_OK);
 }
 
 /* They have a secret in memory and wait. */
@@ -276,6 +277,42 @@ static void the_fence_lets_through_what_is_listed_and_no_signal(void **state)
     assert_int_equal(status, 0);
 }
 
+static int dial_tcp(unsigned port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+static void who_may_call_does_so_by_tcp_alone(void **state)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t len = sizeof(address);
+    struct teams *t = *state;
+    struct err err;
+    int status, tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fence_check(&err))
+        skip();
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(tcp, (struct sockaddr *)&address, len) | listen(tcp, 5), 0);
+    assert_int_equal(getsockname(tcp, (struct sockaddr *)&address, &len), 0);
+    for (int may_call = 0; may_call < 2; may_call++) {
+        pid_t us = fork();
+        if (us == 0) {
+            struct fence fence = { 0 };
+            bool good = fence_enter(&fence, &err) == RC_OK && fence_seal(may_call, &err) == RC_OK;
+            good = good && (dial_tcp(ntohs(address.sin_port)) == 0) == may_call;
+            _exit(!good || can_connect(t));
+        }
+        assert_int_equal(waitpid(us, &status, 0), us);
+        assert_int_equal(status, 0);
+    }
+    close(tcp);
+}
+
 static void a_team_keeps_its_user_and_two_never_share_one(void **state)
 {
     struct teams *t = *state;
@@ -315,6 +352,7 @@ int main(void)
         TEST(behind_the_fence_nothing_of_another_team_is_in_reach),
         TEST(as_a_user_of_its_own_nothing_of_another_team_is_in_reach),
         TEST(the_fence_lets_through_what_is_listed_and_no_signal),
+        TEST(who_may_call_does_so_by_tcp_alone),
         TEST(a_team_keeps_its_user_and_two_never_share_one),
         TEST(a_place_that_the_user_does_not_get_to_is_named),
     };

@@ -8,13 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SAY_ADDRESS "echo \"team a: http://127.0.0.1:${1#--port=}\"; "
+#define SAY_ADDRESS "echo team a: http://127.0.0.1:7; "
 
 struct fixture {
     struct temp_dir dir;
     char state[TEMP_PATH_MAX];
     const char *logs[2];
-    const char *arguments[2][5];
+    const char *arguments[2][4];
     struct supervisor_process processes[2];
     struct supervisor_config config;
     pid_t supervisor;
@@ -57,7 +57,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A shell script as the next process; $1 is its --port. */
+/* A shell script as the next process. */
 static void add(struct fixture *f, const char *name, const char *script)
 {
     size_t i = f->config.n++;
@@ -69,12 +69,9 @@ static void add(struct fixture *f, const char *name, const char *script)
     f->arguments[i][0] = "/bin/sh";
     f->arguments[i][1] = "-c";
     f->arguments[i][2] = script;
-    f->arguments[i][3] = "script";
     f->processes[i] = (struct supervisor_process){ .name = name,
                                                    .arguments = f->arguments[i],
                                                    .environment = environment,
-                                                   .has_port = true,
-                                                   .port = 7,
                                                    .user = ACCOUNT_OURS,
                                                    .log = f->logs[i] };
 }

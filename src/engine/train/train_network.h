@@ -23,7 +23,8 @@
  * Sizes: T tokens of the batch, R rows, C width, F ff_width, L layers, H heads, D = C / H,
  * K classes of all fields.
  *
- * Determinism: a token's activations depend on its row alone; sums over tokens are done in the
+ * Determinism: a token's activations depend on its row and, in rounding, on how many tokens its
+ * range has (a matrix product may add up in another order); sums over tokens are done in the
  * order of tokens inside one task, or in the order of the ranges. So everything is bit-identical
  * for the same build, kernel rows and number of ranges.
  *

@@ -3,7 +3,7 @@
 
     bench/serve_load.py --port 8080 --key slm1_... --slm ticket-triage --rows rows.jsonl --clients 32 --requests 10000
 
-Request i asks for row i modulo the number of rows. A digest covers a thousand answers in the order of i without what may
+Request i asks for row i modulo the number of rows. A digest covers a hundred answers in the order of i without what may
 differ (id, model_ms and the fields named by --ignore), so two runs with equal digests gave the same bytes; a shorter run
 is compared with the beginning of a longer one.
 """
@@ -75,7 +75,7 @@ async def run(args):
     await asyncio.gather(*(client(args, inputs, numbers, answers, latencies, refused) for _ in range(args.clients)))
     seconds = time.perf_counter() - started
     kept = [without(answer, ["id", "model_ms", *args.ignore]) + b"\n" for answer in answers]
-    digests = [hashlib.sha256(b"".join(kept[at:at + 1000])).hexdigest() for at in range(0, len(kept), 1000)]
+    digests = [hashlib.sha256(b"".join(kept[at:at + 100])).hexdigest() for at in range(0, len(kept), 100)]
     latencies.sort()
     print(json.dumps({
         "clients": args.clients, "requests": args.requests, "decisions_per_s": round(args.requests / seconds, 1),

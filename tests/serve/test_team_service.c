@@ -1,6 +1,8 @@
 /* The team's service as an application and as its owner see it. */
 #include "tests/serve/service_fixture.h"
 
+#include <stdatomic.h>
+
 /* The value of a text member of the answer, as "name":"value"; static. */
 static const char *member(const char *answer, const char *name)
 {
@@ -332,6 +334,73 @@ static void a_second_owner_is_told_that_the_files_are_in_use(void **state)
     assert_int_equal(team_service_open(&config, &second, &f->err), RC_BUSY);
 }
 
+/* A clock that stands still, and the way into the service's thread: the next time it is asked for
+ * a duration there, the nth allocation from then on fails. */
+struct failing_clock {
+    int64_t now_ms;
+    _Atomic long nth; /* ARMED: nothing to do */
+    _Atomic int fired;
+};
+
+enum { ARMED = -2, FAULTS_MAX = 500 };
+
+static int64_t standing_ms(void *self)
+{
+    return ((struct failing_clock *)self)->now_ms;
+}
+
+static int64_t arming_us(void *self)
+{
+    struct failing_clock *clock = self;
+    long nth = atomic_exchange(&clock->nth, ARMED);
+
+    if (nth != ARMED)
+        clock->fired = mem_fault_at(nth);
+    return 0;
+}
+
+static int set_up_failing(void **state)
+{
+    static struct failing_clock clock;
+    struct service_fixture *f = test_calloc(1, sizeof(*f));
+
+    fixture_make_workspace(f);
+    clock = (struct failing_clock){ .now_ms = f->now_ms, .nth = ARMED };
+    f->team.clock = (struct clock){ standing_ms, arming_us, &clock };
+    fixture_start(f);
+    *state = f;
+    return 0;
+}
+
+static void a_request_without_memory_is_refused_and_the_service_goes_on(void **state)
+{
+    struct service_fixture *f = *state;
+    struct failing_clock *clock = f->team.clock.self;
+    size_t n_refused = 0;
+    int fired = 1;
+
+    for (long nth = 0; fired > 0; nth++) {
+        assert_true(nth < FAULTS_MAX);
+        clock->nth = nth;
+        const char *answer = fixture_decide(f, URGENT);
+        if (status_of(answer) == 500) { /* while it was being stored */
+            assert_contains(answer, "\"code\":\"outcome_unknown\"");
+            n_refused++;
+        } else if (status_of(answer) != 200) {
+            assert_status(answer, 503);
+            assert_contains(answer, "\"code\":\"no_memory\"");
+            n_refused++;
+        }
+        clock->nth = -1;
+        fixture_decide(f, CALM); /* what is still to fail may hit it, too */
+        fired = clock->fired;
+        answer = fixture_decide(f, URGENT);
+        assert_status(answer, 200);
+        assert_contains(answer, "\"output\":{\"priority\":\"high\"");
+    }
+    assert_true(n_refused > 5);
+}
+
 int main(void)
 {
 #define SERVICE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
@@ -350,6 +419,8 @@ int main(void)
         SERVICE_TEST(a_replay_gives_the_same_bytes_with_every_kernel),
         SERVICE_TEST(the_owner_is_answered_alike_with_and_without_the_service),
         SERVICE_TEST(a_second_owner_is_told_that_the_files_are_in_use),
+        cmocka_unit_test_setup_teardown(a_request_without_memory_is_refused_and_the_service_goes_on,
+                                        set_up_failing, fixture_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static bool make_room(struct buf *b, size_t len)
         b->failed = RC_NOMEM;
         return false;
     }
-    if (b->len)
+    if (b->at)
         memcpy(grown, b->at, b->len);
     mem_free(b->at);
     b->at = grown;

@@ -96,7 +96,7 @@ static enum rc read_row(struct csv *csv, struct arena *arena, struct str *fields
     size_t n = 0;
 
     for (;;) {
-        struct str field;
+        struct str field = { 0 };
         enum rc rc = read_field(csv, arena, &field, err);
 
         if (rc)

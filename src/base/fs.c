@@ -70,7 +70,7 @@ enum rc fs_read_file(const char *path, size_t limit_bytes, struct arena *arena,
                      struct str *ret_text, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
-    struct stat st;
+    struct stat st = { 0 };
     enum rc rc = open_regular(path, &fd, &st, err);
 
     if (rc)
@@ -303,7 +303,7 @@ bool fs_exists(const char *path)
 enum rc fs_map_open(const char *path, struct fs_map *ret_map, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
-    struct stat st;
+    struct stat st = { 0 };
     enum rc rc = open_regular(path, &fd, &st, err);
 
     if (rc)

@@ -69,7 +69,7 @@ const struct json_member **json_sorted_members(const struct json *object)
         return NULL;
     for (size_t i = 0; i < object->n; i++)
         sorted[i] = &object->members[i];
-    qsort(sorted, object->n, sizeof(*sorted), compare_keys);
+    qsort(sorted, object->n, sizeof(const struct json_member *), compare_keys);
     return sorted;
 }
 

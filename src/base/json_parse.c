@@ -124,7 +124,7 @@ static enum rc read_string(struct parser *p, struct str *ret_text, struct err *e
         return arena_fail(p->builder.arena, err, "JSON text");
     while (!take(p, '"')) {
         const char *at = p->at;
-        uint32_t c;
+        uint32_t c = 0;
 
         if (at == p->end)
             return fail_at(p, start, "string has no closing quote", err);

@@ -59,7 +59,7 @@ enum rc cmd_key_create(struct cli *cli, struct err *err)
     const char *scopes = cli_option(cli, "scopes");
     int64_t expires_ms;
     struct ask question;
-    struct json *answer;
+    struct json *answer = NULL;
     enum rc rc = read_expiry(cli, &expires_ms, err);
 
     if (rc)
@@ -87,7 +87,7 @@ enum rc cmd_key_revoke(struct cli *cli, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf out = { 0 };
     struct ask question;
-    struct json *answer;
+    struct json *answer = NULL;
 
     ask_begin(cli, &question);
     ask_text(&question, "key_id", cli->arguments[0]);
@@ -126,7 +126,7 @@ enum rc cmd_key_list(struct cli *cli, struct err *err)
     CLEANUP(buf_releasep) struct buf out = { 0 };
     const struct json *list;
     struct ask question;
-    struct json *answer;
+    struct json *answer = NULL;
 
     ask_begin(cli, &question);
     enum rc rc = ask_team(cli, "principal_list", &question, &answer, err);

@@ -1,7 +1,10 @@
 /* cmd_coordinate.c - shoal coordinate: runs of flows until SIGTERM. */
+#include "base/fs.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
+#include "cli/shut_in.h"
 #include "serve/coordinator.h"
+#include "spec/workspace.h"
 
 #include <stdio.h>
 
@@ -20,6 +23,8 @@ static enum rc coordinate(struct cli *cli, const struct coordinator_config *conf
         cli_hint(cli, rc, "shoal check shows every problem of the flows");
     if (rc == RC_NOT_FOUND)
         cli_hint(cli, rc, "docs/flow.md says where the coordinator finds the teams");
+    if (rc == RC_OK)
+        rc = shut_in_seal(cli, true, err);
     if (rc)
         return rc;
 
@@ -28,6 +33,74 @@ static enum rc coordinate(struct cli *cli, const struct coordinator_config *conf
     if (fflush(stdout) != 0)
         return err_set(err, RC_IO, "cannot write to standard output");
     return coordinator_run(coordinator, err);
+}
+
+/* The definitions of a team's SLMs, and not what lies beside them. */
+static enum rc add_specs(struct cli *cli, const struct spec_workspace *workspace, struct str team,
+                         const char **paths, size_t n_max, size_t *n, struct err *err)
+{
+    const char *const *slms;
+    size_t n_slms;
+    enum rc rc = spec_workspace_slms(workspace, team, &cli->arena, &n_slms, &slms, err);
+
+    for (size_t i = 0; rc == RC_OK && i < n_slms; i++) {
+        const char *path = spec_workspace_path(workspace, team, str_of(slms[i]), &cli->arena);
+        if (!path)
+            return arena_fail(&cli->arena, err, "path of the spec");
+        if (*n == n_max)
+            return err_set(err, RC_LIMIT, "more than %zu SLMs", n_max);
+        paths[(*n)++] = path;
+    }
+    return rc;
+}
+
+static enum rc add_teams(struct cli *cli, const struct spec_workspace *workspace,
+                         const char **readable, size_t n_max, struct fence *more, struct err *err)
+{
+    const char **listable = arena_array(&cli->arena, const char *, workspace->n_teams + 1);
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; rc == RC_OK && i < workspace->n_teams; i++) {
+        struct str name = workspace->teams[i].name.text;
+        const char *copy = arena_strndup(&cli->arena, name.at, name.len);
+        if (!listable || !copy)
+            return arena_fail(&cli->arena, err, "paths of the workspace");
+        listable[i] = fs_join(&cli->arena, workspace->dir, copy);
+        if (!listable[i])
+            return arena_fail(&cli->arena, err, "paths of the workspace");
+        more->n_listable = i + 1;
+        rc = add_specs(cli, workspace, name, readable, n_max, &more->n_readable, err);
+    }
+    more->listable = listable;
+    return rc;
+}
+
+/* Within reach: our own files, flows and specs. */
+static enum rc shut_coordinator_in(struct cli *cli, const struct serve_team_config *team,
+                                   struct err *err)
+{
+    enum { PATHS_MAX = 4096 };
+    const char **readable = arena_array(&cli->arena, const char *, PATHS_MAX);
+    struct fence more = { .readable = readable, .n_readable = 2 };
+    struct spec_workspace *workspace = NULL;
+    struct problems problems;
+
+    if (!cli_option(cli, "fence"))
+        return RC_OK;
+    problem_init(&problems, &cli->arena);
+    enum rc rc = spec_workspace_read(team->workspace, &cli->arena, &workspace, &problems, err);
+    if (rc == RC_OK && !workspace)
+        rc = err_set(err, RC_INVALID, "%.200s/shoal.yaml has errors", team->workspace);
+    if (rc)
+        return rc;
+    if (readable) {
+        readable[0] = fs_join(&cli->arena, team->workspace, "shoal.yaml");
+        readable[1] = fs_join(&cli->arena, team->workspace, SPEC_FLOWS_FOLDER);
+    }
+    if (!readable || !readable[0] || !readable[1])
+        return arena_fail(&cli->arena, err, "paths of the workspace");
+    rc = add_teams(cli, workspace, readable, PATHS_MAX, &more, err);
+    return rc ? rc : shut_in(cli, team, &more, err);
 }
 
 enum rc cmd_coordinate(struct cli *cli, struct err *err)
@@ -40,5 +113,7 @@ enum rc cmd_coordinate(struct cli *cli, struct err *err)
 
     if (rc == RC_OK)
         rc = ask_config(cli, SERVE_COORDINATOR, &config.team, err);
+    if (rc == RC_OK)
+        rc = shut_coordinator_in(cli, &config.team, err);
     return rc ? rc : coordinate(cli, &config, err);
 }

@@ -46,6 +46,6 @@ enum rc cmd_serve(struct cli *cli, struct err *err)
     if (rc == RC_OK)
         rc = ask_config(cli, team, &config.team, err);
     if (rc == RC_OK)
-        rc = shut_in(cli, &config.team, NULL, 0, err);
+        rc = shut_in(cli, &config.team, &(struct fence){ 0 }, err);
     return rc ? rc : serve(cli, &config, err);
 }

@@ -4,6 +4,8 @@
 #include "cli/cmd.h"
 #include "cli/up.h"
 #include "cli/version_view.h"
+#include "serve/coordinator.h"
+#include "spec/workspace.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -193,6 +195,22 @@ static enum rc append_production(struct up *up, const char *team, struct buf *ou
     return RC_OK;
 }
 
+static enum rc append_flows(struct up *up, struct buf *out, struct err *err)
+{
+    struct spec_workspace *workspace = NULL;
+    const char *const *flows = NULL;
+    struct problems problems;
+    size_t n = 0;
+
+    problem_init(&problems, &up->cli->arena);
+    enum rc rc = spec_workspace_read(up->workspace, &up->cli->arena, &workspace, &problems, err);
+    if (rc == RC_OK && workspace)
+        rc = spec_workspace_flows(workspace, &up->cli->arena, &n, &flows, err);
+    for (size_t i = 0; rc == RC_OK && i < n; i++)
+        buf_printf(out, "%s%s", i ? ", " : "flows: ", flows[i]);
+    return rc;
+}
+
 static enum rc append_row(struct up *up, const struct json *process, struct buf *out,
                           struct err *err)
 {
@@ -204,7 +222,8 @@ static enum rc append_row(struct up *up, const struct json *process, struct buf 
         return arena_fail(&up->cli->arena, err, "team");
     buf_printf(out, "%-16s %-28.*s %-8.*s ", team, STR_ARG(address),
                STR_ARG(version_view_text(process, "state")));
-    enum rc rc = append_production(up, team, out, err);
+    enum rc rc = strcmp(team, SERVE_COORDINATOR) == 0 ? append_flows(up, out, err)
+                                                      : append_production(up, team, out, err);
     buf_append_char(out, '\n');
     return rc;
 }
@@ -219,7 +238,7 @@ static enum rc print_table(struct up *up, struct err *err)
     if (rc == RC_OK && up->cli->config.json)
         json_append(&out, processes);
     else if (rc == RC_OK)
-        buf_printf(&out, "%-16s %-28s %-8s %s\n", "team", "address", "state", "in production");
+        buf_printf(&out, "%-16s %-28s %-8s %s\n", "process", "address", "state", "in production");
     for (size_t i = 0; rc == RC_OK && !up->cli->config.json && i < processes->n; i++)
         rc = append_row(up, &processes->items[i], &out, err);
     return rc ? rc : cli_print(&out, err);
@@ -265,7 +284,7 @@ enum rc cmd_up(struct cli *cli, struct err *err)
     if (!cli->config.quiet)
         fprintf(stderr,
                 "Teams are kept apart by %s. Keys are in .shoal/keys, logs in .shoal/logs.\n",
-                up_boundary_text(up->boundary));
+                up_boundary_text(up));
     return print_table(up, err);
 }
 

@@ -174,16 +174,16 @@ const struct command cli_commands[] = {
         .name = "up",
         .group = DECIDE,
         .arguments = "",
-        .summary = "run a service for each team, supervised and kept apart, in the background",
-        .details = "Waits until all answer and prints where. One that ends is started again. As "
-                   "root each\n"
-                   "team gets a user of its own; else Landlock shuts each process in with its "
-                   "team's files;\n"
-                   "where neither can be had nothing is started.",
+        .summary = "run every team's service and the coordinator, supervised and kept apart",
+        .details = "They go on in the background. Waits until all answer and prints where. One "
+                   "that ends is\n"
+                   "started again. As root each gets a user of its own; Landlock shuts each in "
+                   "with its own\n"
+                   "files; where neither can be had nothing is started.",
         .example = "shoal up && shoal down",
         .run = cmd_up,
         .options = { { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
-                     { "port", "N", "of the first team, else 8101; 0: free ones" },
+                     { "port", "N", "of the first one, else 8101; 0: free ones" },
                      { "boundary", "users|landlock",
                        "how teams are kept apart, else what works" } },
     },
@@ -217,7 +217,9 @@ const struct command cli_commands[] = {
         .example = "shoal coordinate --port=8090",
         .run = cmd_coordinate,
         .options = { { "host", "ADDRESS", "to listen on, else 127.0.0.1" },
-                     { "port", "N", "to listen on, else 8090; 0: a free one" } },
+                     { "port", "N", "to listen on, else 8090; 0: a free one" },
+                     { "fence", NULL,
+                       "keep this process to its own files, flows and specs (Landlock)" } },
     },
     {
         .name = "flow run",

@@ -1,7 +1,6 @@
 #include "cli/shut_in.h"
 
 #include "base/fs.h"
-#include "swarm/fence.h"
 
 /* Names of users and hosts, time zones, processors, certificates. */
 static const char *const system_files[] = {
@@ -21,12 +20,12 @@ static const char *const system_files[] = {
     "/sys/devices/system/cpu",
 };
 
-enum rc shut_in(struct cli *cli, const struct serve_team_config *team, const char *const *more,
-                size_t n, struct err *err)
+enum rc shut_in(struct cli *cli, const struct serve_team_config *team, const struct fence *more,
+                struct err *err)
 {
     const char *folder = serve_team_path(team->workspace, team->team, "", &cli->arena);
-    const char **readable = arena_array(&cli->arena, const char *, ARRAY_LEN(system_files) + n + 1);
-    size_t n_readable = 0;
+    size_t n = ARRAY_LEN(system_files) + more->n_readable + 1, n_readable = 0;
+    const char **readable = arena_array(&cli->arena, const char *, n);
 
     if (!cli_option(cli, "fence"))
         return RC_OK;
@@ -34,13 +33,18 @@ enum rc shut_in(struct cli *cli, const struct serve_team_config *team, const cha
         return arena_fail(&cli->arena, err, "paths of the fence");
     for (size_t i = 0; i < ARRAY_LEN(system_files); i++)
         readable[n_readable++] = system_files[i];
-    for (size_t i = 0; i < n; i++)
-        readable[n_readable++] = more[i];
+    for (size_t i = 0; i < more->n_readable; i++)
+        readable[n_readable++] = more->readable[i];
     readable[n_readable++] = team->home;
     enum rc rc = fs_make_dirs(folder, err);
     if (rc)
         return rc;
-    struct fence fence = { &folder, 1, readable, n_readable };
+    struct fence fence = { .writable = &folder,
+                           .n_writable = 1,
+                           .readable = readable,
+                           .n_readable = n_readable,
+                           .listable = more->listable,
+                           .n_listable = more->n_listable };
     return fence_enter(&fence, err);
 }
 

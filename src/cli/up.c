@@ -4,6 +4,8 @@
 #include "cli/ask.h"
 #include "cli/home.h"
 #include "cli/version_view.h"
+#include "serve/coordinator.h"
+#include "spec/workspace.h"
 #include "swarm/fence.h"
 
 #include <arpa/inet.h>
@@ -14,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { KEY_BYTES_MAX = 4096, TEAMS_BYTES_MAX = 1 << 20 };
 
 /* What the services may know of our environment. */
 static const char *const kept_variables[] = { "PATH=",          "TZ=",           "LANG=",
@@ -38,22 +42,47 @@ static const char *print(struct up *up, const char *fmt, ...)
 
 /* ---- reading */
 
-static enum rc add_team(struct cli *cli, const char *name, void *context, bool *ret_is_done,
-                        struct err *err)
+static enum rc add(struct up *up, const char *name, struct err *err)
 {
-    struct up *up = context;
     struct up_team *team = &up->teams[up->n_teams];
 
-    (void)ret_is_done;
     if (up->n_teams == SUPERVISOR_PROCESSES_MAX)
         return err_set(err, RC_LIMIT, "more than %d teams", SUPERVISOR_PROCESSES_MAX);
     team->name = name;
     team->user = ACCOUNT_OURS;
-    team->folder = serve_team_path(up->workspace, name, "", &cli->arena);
+    team->folder = serve_team_path(up->workspace, name, "", &up->cli->arena);
     if (!team->folder)
-        return arena_fail(&cli->arena, err, "folder of the team");
+        return arena_fail(&up->cli->arena, err, "folder of the team");
     up->n_teams++;
     return RC_OK;
+}
+
+static enum rc add_team(struct cli *cli, const char *name, void *context, bool *ret_is_done,
+                        struct err *err)
+{
+    (void)cli;
+    (void)ret_is_done;
+    return add(context, name, err);
+}
+
+/* Where there are flows. */
+static enum rc add_coordinator(struct up *up, struct err *err)
+{
+    struct spec_workspace *workspace = NULL;
+    const char *const *flows;
+    struct problems problems;
+    size_t n = 0;
+
+    problem_init(&problems, &up->cli->arena);
+    enum rc rc = spec_workspace_read(up->workspace, &up->cli->arena, &workspace, &problems, err);
+    if (rc == RC_OK && workspace)
+        rc = spec_workspace_flows(workspace, &up->cli->arena, &n, &flows, err);
+    if (rc || n == 0)
+        return rc;
+    rc = add(up, SERVE_COORDINATOR, err);
+    if (rc == RC_OK)
+        up->teams[up->n_teams - 1].is_coordinator = true;
+    return rc;
 }
 
 enum rc up_read(struct cli *cli, struct up *up, struct err *err)
@@ -67,6 +96,9 @@ enum rc up_read(struct cli *cli, struct up *up, struct err *err)
         return rc;
     if (up->n_teams == 0)
         return err_set(err, RC_INVALID, "shoal.yaml has no team");
+    rc = add_coordinator(up, err);
+    if (rc)
+        return rc;
     up->lock = print(up, "%s/.shoal/up.lock", up->workspace);
     up->state = print(up, "%s/.shoal/up.json", up->workspace);
     up->log = print(up, "%s/.shoal/logs/up.log", up->workspace);
@@ -102,8 +134,8 @@ static enum rc make_folders(struct up *up, struct err *err)
     return rc;
 }
 
-/* The coordinator's key at a team, once: only its hash is kept by the team. */
-static enum rc make_key(struct up *up, const char *team, struct err *err)
+/* The coordinator's key at a team, made once: only its hash is kept by the team. */
+static enum rc make_key(struct up *up, const char *team, struct str *ret_key, struct err *err)
 {
     const char *path = print(up, "%s/.shoal/keys/%s.key", up->workspace, team);
     struct json *answer;
@@ -112,7 +144,7 @@ static enum rc make_key(struct up *up, const char *team, struct err *err)
     if (!path)
         return arena_fail(&up->cli->arena, err, "path of the key");
     if (fs_exists(path))
-        return RC_OK;
+        return fs_read_file(path, KEY_BYTES_MAX, &up->cli->arena, ret_key, err);
     ask_begin(up->cli, &question);
     ask_text(&question, "name", "coordinator");
     json_key(&question.writer, "scopes");
@@ -120,16 +152,66 @@ static enum rc make_key(struct up *up, const char *team, struct err *err)
     enum rc rc = ask(up->cli, team, "principal_create", &question, &answer, err);
     if (rc)
         return rc;
-    struct str key = version_view_text(answer, "key");
-    return fs_write_atomic(path, key.at, key.len, 0600, err);
+    *ret_key = version_view_text(answer, "key");
+    return fs_write_atomic(path, ret_key->at, ret_key->len, 0600, err);
+}
+
+/* A team that listens on every address is called on this machine's own. */
+static const char *url_of(struct up *up, const struct up_team *team)
+{
+    bool is_any = strcmp(up->host, "0.0.0.0") == 0;
+
+    return print(up, "http://%s:%u", is_any ? "127.0.0.1" : up->host, team->port);
+}
+
+static enum rc append_team(struct up *up, const struct up_team *team, struct json_writer *w,
+                           struct err *err)
+{
+    struct str key;
+    enum rc rc = make_key(up, team->name, &key, err);
+
+    if (rc)
+        return rc;
+    json_key(w, team->name);
+    json_begin_object(w);
+    json_key(w, "url");
+    json_text(w, url_of(up, team));
+    json_key(w, "key");
+    json_string(w, key);
+    json_end_object(w);
+    return RC_OK;
+}
+
+/* Where the coordinator finds the teams, with its key at each. */
+static enum rc make_keys(struct up *up, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf text = { 0 };
+    const struct up_team *last = &up->teams[up->n_teams - 1];
+    struct json_writer w;
+    enum rc rc = RC_OK;
+
+    buf_init(&text, TEAMS_BYTES_MAX);
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    for (size_t i = 0; i < up->n_teams && rc == RC_OK; i++)
+        if (!up->teams[i].is_coordinator)
+            rc = append_team(up, &up->teams[i], &w, err);
+    json_end_object(&w);
+    if (rc == RC_OK)
+        rc = buf_rc(&text, SERVE_COORDINATOR_TEAMS, err);
+    if (rc || !last->is_coordinator)
+        return rc;
+    const char *path = print(up, "%s/" SERVE_COORDINATOR_TEAMS, last->folder);
+    return path ? fs_write_atomic(path, text.at, text.len, 0600, err)
+                : arena_fail(&up->cli->arena, err, "path of the teams");
 }
 
 /* ---- the boundary */
 
-const char *up_boundary_text(enum up_boundary boundary)
+const char *up_boundary_text(const struct up *up)
 {
-    switch (boundary) {
-    case UP_USERS: return "a user for each team";
+    switch (up->boundary) {
+    case UP_USERS: return up->has_landlock ? "a user for each, and Landlock" : "a user for each";
     case UP_LANDLOCK: return "Landlock";
     }
     assert_fail("boundary is an enum up_boundary", __FILE__, __LINE__);
@@ -151,14 +233,31 @@ static enum rc find_home(struct up *up, uid_t user, struct err *err)
                     : arena_fail(&up->cli->arena, err, "path of the bases");
 }
 
+/* Without Landlock a user reads what all may read: a team's rows in the workspace must not be. */
+static enum rc check_sources(struct up *up, const uid_t *users, struct err *err)
+{
+    struct err unreachable;
+
+    for (size_t i = 0; i < up->n_teams && !up->has_landlock; i++) {
+        const char *rows = print(up, "%s/%s", up->workspace, up->teams[i].name);
+        uid_t other = users[(i + 1) % up->n_teams];
+        if (!rows)
+            return arena_fail(&up->cli->arena, err, "folder of the team");
+        if (fs_exists(rows) && account_check(other, &rows, 1, &unreachable) == RC_OK)
+            return err_set(err, RC_UNSUPPORTED, "all may read '%.100s': chmod 700 it", rows);
+    }
+    return RC_OK;
+}
+
 static enum rc choose_users(struct up *up, struct err *err)
 {
     const char *teams = print(up, "%s/.shoal/teams", up->workspace);
-    const char *paths[] = { up->program, teams };
+    const char *yaml = print(up, "%s/shoal.yaml", up->workspace);
+    const char *paths[] = { up->program, teams, yaml };
     uid_t taken[SUPERVISOR_PROCESSES_MAX];
     enum rc rc = RC_OK;
 
-    if (!teams)
+    if (!teams || !yaml)
         return arena_fail(&up->cli->arena, err, "path of the teams");
     if (geteuid() != 0)
         return err_set(err, RC_UNSUPPORTED, "only root can give each team a user of its own");
@@ -167,15 +266,11 @@ static enum rc choose_users(struct up *up, struct err *err)
         if (rc == RC_OK)
             rc = account_check(taken[i], paths, ARRAY_LEN(paths), err);
     }
+    if (rc == RC_OK)
+        rc = check_sources(up, taken, err);
     for (size_t i = 0; i < up->n_teams && !rc; i++)
         up->teams[i].user = taken[i];
     return rc ? rc : find_home(up, taken[0], err);
-}
-
-static enum rc choose_landlock(struct up *up, struct err *err)
-{
-    up->home = up->cli->config.home;
-    return fence_check(err);
 }
 
 static enum rc choose_boundary(struct up *up, struct err *err)
@@ -184,7 +279,9 @@ static enum rc choose_boundary(struct up *up, struct err *err)
     bool users = wanted && strcmp(wanted, "users") == 0;
     bool landlock = wanted && strcmp(wanted, "landlock") == 0;
     struct err no_users, no_landlock;
+    enum rc landlock_rc = fence_check(&no_landlock);
 
+    up->has_landlock = landlock_rc == RC_OK;
     if (wanted && !users && !landlock)
         return cli_usage(up->cli, err, "--boundary '%s': expected users or landlock", wanted);
     if (!landlock) {
@@ -198,13 +295,13 @@ static enum rc choose_boundary(struct up *up, struct err *err)
         }
     }
     up->boundary = UP_LANDLOCK;
-    enum rc rc = choose_landlock(up, &no_landlock);
-    if (rc && landlock)
+    up->home = up->cli->config.home;
+    if (landlock_rc && landlock)
         *err = no_landlock;
-    else if (rc)
+    else if (landlock_rc)
         err_set(err, RC_UNSUPPORTED, "teams cannot be kept apart here: %.100s, and %.100s",
                 no_users.message, no_landlock.message);
-    return rc;
+    return landlock_rc;
 }
 
 static enum rc hand_over(struct up *up, struct err *err)
@@ -267,40 +364,47 @@ static enum rc keep_environment(struct up *up, const char *const **ret_kept, str
     return RC_OK;
 }
 
-static enum rc plan_team(struct up *up, size_t i, const char *const *environment, struct err *err)
+static enum rc choose_ports(struct up *up, struct err *err)
 {
-    unsigned port = up->port + (unsigned)i;
-    enum rc rc = up->port ? RC_OK : find_port(&port, err);
+    enum rc rc = RC_OK;
 
-    if (rc)
-        return rc;
+    for (size_t i = 0; i < up->n_teams && rc == RC_OK; i++) {
+        up->teams[i].port = up->port + (unsigned)i;
+        if (up->port == 0)
+            rc = find_port(&up->teams[i].port, err);
+    }
+    return rc;
+}
 
+static enum rc plan_process(struct up *up, size_t i, const char *const *environment,
+                            struct err *err)
+{
     const struct config *config = &up->cli->config;
     const struct up_team *team = &up->teams[i];
-    size_t n_threads = config->threads / up->n_teams;
-    const char *const arguments[] = {
-        up->program,
-        "serve",
-        print(up, "--team=%s", team->name),
-        print(up, "--workspace=%s", up->workspace),
-        print(up, "--home=%s", up->home),
-        print(up, "--host=%s", up->host),
-        print(up, "--port=%u", port),
-        print(up, "--threads=%zu", n_threads ? n_threads : 1),
-        print(up, "--cpu=%s", config->cpu),
-        print(up, "--log-level=%s", config->log_level),
-        print(up, "--log-format=%s", config->log_format),
-        up->boundary == UP_LANDLOCK ? "--fence" : NULL,
-    };
-    const char *log = print(up, "%s/.shoal/logs/%s.log", up->workspace, team->name);
+    size_t n_threads = config->threads / up->n_teams, n = 0;
+    const char **arguments = up->arguments[i];
 
-    for (size_t k = 0; k < ARRAY_LEN(arguments); k++) {
-        if (!arguments[k] && k + 1 < ARRAY_LEN(arguments))
+    arguments[n++] = up->program;
+    arguments[n++] = team->is_coordinator ? "coordinate" : "serve";
+    if (!team->is_coordinator)
+        arguments[n++] = print(up, "--team=%s", team->name);
+    arguments[n++] = print(up, "--workspace=%s", up->workspace);
+    arguments[n++] = print(up, "--home=%s", up->home);
+    arguments[n++] = print(up, "--host=%s", up->host);
+    arguments[n++] = print(up, "--port=%u", team->port);
+    arguments[n++] = print(up, "--threads=%zu", n_threads ? n_threads : 1);
+    arguments[n++] = print(up, "--cpu=%s", config->cpu);
+    arguments[n++] = print(up, "--log-level=%s", config->log_level);
+    arguments[n++] = print(up, "--log-format=%s", config->log_format);
+    if (up->has_landlock)
+        arguments[n++] = "--fence";
+
+    const char *log = print(up, "%s/.shoal/logs/%s.log", up->workspace, team->name);
+    for (size_t k = 0; k < n; k++)
+        if (!arguments[k])
             return arena_fail(&up->cli->arena, err, "arguments");
-        up->arguments[i][k] = arguments[k];
-    }
     up->processes[i] = (struct supervisor_process){ .name = team->name,
-                                                    .arguments = up->arguments[i],
+                                                    .arguments = arguments,
                                                     .environment = environment,
                                                     .user = team->user,
                                                     .log = log };
@@ -316,13 +420,15 @@ enum rc up_prepare(struct up *up, struct err *err)
         rc = find_program(up, err);
     if (rc == RC_OK)
         rc = choose_boundary(up, err);
-    for (size_t i = 0; i < up->n_teams && rc == RC_OK; i++)
-        rc = make_key(up, up->teams[i].name, err);
+    if (rc == RC_OK)
+        rc = choose_ports(up, err);
+    if (rc == RC_OK)
+        rc = make_keys(up, err);
     if (rc == RC_OK && geteuid() == 0)
         rc = hand_over(up, err);
     if (rc == RC_OK)
         rc = keep_environment(up, &environment, err);
     for (size_t i = 0; i < up->n_teams && rc == RC_OK; i++)
-        rc = plan_team(up, i, environment, err);
+        rc = plan_process(up, i, environment, err);
     return rc;
 }

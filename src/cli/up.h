@@ -1,6 +1,6 @@
 /*
- * up.h - what `shoal up` runs: a service for each team of the workspace, and how they are kept
- * apart.
+ * up.h - what `shoal up` runs: a service for each team of the workspace, the coordinator when there
+ * are flows, and how they are kept apart.
  *
  *   .shoal/up.lock           held while they run
  *   .shoal/up.json           how they are (swarm/supervisor.h)
@@ -8,7 +8,8 @@
  *   .shoal/keys/TEAM.key     mode 0600: the key of the principal `coordinator` at the team
  *   .shoal/home/             the bases, when the teams' users do not get to $SHOAL_HOME
  *
- * Teams are kept apart by users of their own (root alone can make them) or by Landlock.
+ * They are kept apart by users of their own (root alone can make them) or by Landlock; where both
+ * can be had, by both.
  */
 #ifndef CLI_UP_H
 #define CLI_UP_H
@@ -20,7 +21,9 @@ enum up_boundary { UP_USERS, UP_LANDLOCK };
 
 struct up_team {
     const char *name, *folder;
+    bool is_coordinator; /* no team, but with a folder and a user like one */
     uid_t user;
+    unsigned port;
 };
 
 struct up {
@@ -31,7 +34,8 @@ struct up {
     const char *host;
     enum up_boundary boundary;
     unsigned port; /* of the first process; 0: free ones */
-    size_t n_teams;
+    bool has_landlock;
+    size_t n_teams; /* the coordinator included, which comes last */
     struct up_team teams[SUPERVISOR_PROCESSES_MAX];
     const char *arguments[SUPERVISOR_PROCESSES_MAX][SUPERVISOR_ARGUMENTS_MAX];
     struct supervisor_process processes[SUPERVISOR_PROCESSES_MAX];
@@ -49,6 +53,6 @@ MUST_CHECK enum rc up_read(struct cli *cli, struct up *up, struct err *err);
  */
 MUST_CHECK enum rc up_prepare(struct up *up, struct err *err);
 
-const char *up_boundary_text(enum up_boundary boundary); /* for people */
+const char *up_boundary_text(const struct up *up); /* for people */
 
 #endif

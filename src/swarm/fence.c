@@ -87,6 +87,8 @@ static enum rc allow_all(int ruleset, const struct fence *fence, uint64_t known,
         rc = allow(ruleset, fence->writable[i], known & ~(uint64_t)EXECUTE, err);
     for (size_t i = 0; i < fence->n_readable && !rc; i++)
         rc = allow(ruleset, fence->readable[i], READ_FILE | READ_DIR, err);
+    for (size_t i = 0; i < fence->n_listable && !rc; i++)
+        rc = allow(ruleset, fence->listable[i], READ_DIR, err);
     return rc;
 }
 

@@ -26,6 +26,9 @@ struct fence {
     size_t n_writable;
     const char *const *readable; /* (n_readable,) */
     size_t n_readable;
+    const char *const
+        *listable; /* (n_listable,) folders: their names, and not what is in the files */
+    size_t n_listable;
 };
 
 /* RC_UNSUPPORTED: this kernel has no Landlock, or it is switched off. */

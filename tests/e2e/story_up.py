@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import flow_shop
 import shop
 from handmade import EXAMPLES, Workspace
 from story import SHOAL, Skip, request, story, tell, wait_until
@@ -167,6 +168,39 @@ def a_build_by_root_gives_versions_that_the_team_s_user_serves(world):
         world.shoal("down", cwd=folder)
 
 
+def flow_crosses(world, boundary):
+    """A run over both teams; the coordinator calls them with its own keys, and has no business in their folders."""
+    world.folder.chmod(0o711)
+    world.env["ASAN_OPTIONS"] = "detect_leaks=0"
+    shop = flow_shop.Shop(world)
+    secret = shop.folder / ".shoal/teams/coordinator"
+    try:
+        up = world.shoal("up", "--port=0", f"--boundary={boundary}", cwd=shop.folder)
+        assert re.search(r"^coordinator\s+http://127.0.0.1:\d+\s+running\s+flows: dispute$", up.out, re.M), up.out
+        run = world.shoal("flow", "run", "dispute", "--json", cwd=shop.folder, stdin=json.dumps(flow_shop.INPUT)).json()
+        assert run["status"] == "succeeded", run
+        assert stat.S_IMODE((secret / "teams.json").stat().st_mode) == 0o600
+        processes = json.loads((shop.folder / ".shoal/up.json").read_text())["processes"]
+        for p in processes:
+            assert "Seccomp:\t2" in pathlib.Path(f"/proc/{p['pid']}/status").read_text(), p
+        folders = {(shop.folder / ".shoal/teams" / p["name"]).stat().st_uid for p in processes}
+        assert len(folders) == (3 if boundary == "users" else 1), folders
+    finally:
+        world.shoal("down", cwd=shop.folder, status=None)
+
+
+@story
+def a_flow_runs_over_two_teams_and_a_coordinator_of_users_of_their_own(world):
+    if os.geteuid() != 0:
+        raise Skip("only root has users to give")
+    flow_crosses(world, "users")
+
+
+@story
+def a_flow_runs_over_two_teams_and_a_coordinator_behind_landlock(world):
+    flow_crosses(world, "landlock")
+
+
 class Running:
     """Says to Workspace.register() that a service has the files."""
 
@@ -201,7 +235,7 @@ tried("read the logs", lambda: os.listdir(workspace / ".shoal/logs"))
 def as_root_each_team_has_a_user_and_no_other_team_gets_to_it(s):
     if os.geteuid() != 0:
         raise Skip("only root has users to give")
-    assert "a user for each team" in s.up("--boundary=users").err
+    assert "a user for each" in s.up("--boundary=users").err
     users = {}
     for team in s.teams:
         folder = s.folder / ".shoal/teams" / team.team
@@ -285,6 +319,23 @@ def where_teams_cannot_be_kept_apart_nothing_starts(s):
     assert refused.returncode == 1, refused.stderr
     assert "teams cannot be kept apart here: only root can" in refused.stderr and "Landlock" in refused.stderr, refused.stderr
     assert not (s.folder / ".shoal/up.json").exists()
+
+
+@swarm
+def without_landlock_users_keep_teams_apart_when_nobody_else_may_read_their_rows(s):
+    if os.geteuid() != 0:
+        raise Skip("only root has users to give")
+
+    def up():
+        return subprocess.run([SHOAL, "up", "--port=0", "--boundary=users"], cwd=s.folder, env=s.world.env,
+                              capture_output=True, text=True, preexec_fn=without_landlock)
+    refused = up()
+    assert refused.returncode == 1 and "chmod 700" in refused.stderr, refused.stderr
+    for team in ("support", "finance"):
+        (s.folder / team).chmod(0o700)
+    started = up()
+    assert started.returncode == 0 and "a user for each." in started.stderr, started.stderr
+    assert s.decide("support").status == 200
 
 
 tell()

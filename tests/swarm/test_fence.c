@@ -259,18 +259,22 @@ static void as_a_user_of_its_own_nothing_of_another_team_is_in_reach(void **stat
 static void the_fence_lets_through_what_is_listed_and_no_signal(void **state)
 {
     struct teams *t = *state;
+    char plain[TEMP_PATH_MAX];
     struct err err;
     int status;
 
     if (fence_check(&err))
         skip();
+    write_text(temp_path(&t->dir, "plain", plain), "listed, and not readable");
     start_them(t, &(struct boundary){ 0 });
     pid_t us = fork();
     if (us == 0) {
         const char *writable[] = { t->ours }, *readable[] = { t->theirs, "/no/such/file" };
-        struct fence fence = { writable, 1, readable, 2 };
+        const char *listable[] = { t->dir.path };
+        struct fence fence = { writable, 1, readable, 2, listable, 1 };
         bool good = fence_enter(&fence, &err) == RC_OK && can_open(t->secret, O_RDONLY) &&
-                    !can_open(t->secret, O_WRONLY) && !can_open("/etc/passwd", O_RDONLY);
+                    !can_open(t->secret, O_WRONLY) && !can_open("/etc/passwd", O_RDONLY) &&
+                    can_open(t->dir.path, O_RDONLY | O_DIRECTORY) && !can_open(plain, O_RDONLY);
         _exit(!good || (kill(t->them, 0) == 0 && syscall(444, NULL, 0, 1) >= 6));
     }
     assert_int_equal(waitpid(us, &status, 0), us);

@@ -73,6 +73,7 @@ enum rc build_append_scores(struct json_writer *w, const struct judge_rows *rows
 {
     struct evaluate_rows pair = judge_pair(rows, judged, NULL, field);
     bool is_set = rows->spec->fields[field].is_set;
+    struct evaluate_interval balanced = { 0 };
     double accuracy = 0.0, other = 0.0, ece = 0.0;
     enum rc rc = append_leading(w, rows, judged, field, arena, err);
     size_t n_right = 0;
@@ -82,11 +83,15 @@ enum rc build_append_scores(struct json_writer *w, const struct judge_rows *rows
     if (rc == RC_OK)
         rc = judge_metric(rows, judged, is_set ? SPEC_MACRO_F1 : SPEC_BALANCED_ACCURACY, field,
                           arena, &other, err);
+    if (rc == RC_OK && !is_set)
+        rc = evaluate_bootstrap(&pair, EVALUATE_BALANCED_ACCURACY, 1, arena, &balanced, err);
     if (rc == RC_OK)
         rc = judge_metric(rows, judged, SPEC_ECE, field, arena, &ece, err);
     if (rc)
         return rc;
     put(w, is_set ? "macro_f1" : "balanced_accuracy", other);
+    if (!is_set)
+        put_interval(w, "balanced_accuracy_interval", balanced);
     for (size_t i = 0; i < rows->n; i++)
         n_right += pair.a[i] == pair.truth[i];
     put(w, "accuracy", accuracy);

@@ -276,8 +276,10 @@ static void append_slices(struct buf *out, const struct json *slices)
             const struct json *field = &fields->members[f].value;
 
             buf_printf(out, "  %.*s", STR_ARG(fields->members[f].key));
-            if (json_find(field, "balanced_accuracy"))
-                buf_printf(out, ", balanced accuracy %.3f", number(field, "balanced_accuracy"));
+            if (json_find(field, "balanced_accuracy")) {
+                buf_printf(out, ", balanced accuracy %.3f ", number(field, "balanced_accuracy"));
+                append_interval(out, field, "balanced_accuracy_interval", "");
+            }
             buf_append_char(out, '\n');
             append_score_table(out, field);
         }

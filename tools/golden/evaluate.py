@@ -50,6 +50,15 @@ def bootstrap(data, statistic):
     return [found.low, found.high]
 
 
+sets = np.random.default_rng(8)
+set_truth = sets.random((N, K)) < [0.5, 0.3, 0.2, 0.1, 0.05]
+set_answers = set_truth ^ (sets.random((N, K)) < 0.15)
+
+
+def masks(rows):
+    return (rows @ (1 << np.arange(K))).tolist()
+
+
 only_a, only_b = int((right & (b != truth)).sum()), int((~right & (b == truth)).sum())
 json.dump({
     "made_by": f"tools/golden/evaluate.py, scikit-learn {sklearn.__version__}, scipy {scipy.__version__}",
@@ -65,6 +74,11 @@ json.dump({
     "macro_f1_gain_interval": bootstrap((truth, a, b), macro_f1_gain),
     "only_a": only_a, "only_b": only_b,
     "mcnemar": scipy.stats.binomtest(only_a, only_a + only_b).pvalue,
+    "balanced_accuracy": sklearn.metrics.recall_score(truth, a, labels=range(4), average="macro"),
+    "set_truth": masks(set_truth), "set_answers": masks(set_answers),
+    "set_accuracy": sklearn.metrics.accuracy_score(set_truth, set_answers),
+    "set_f1": sklearn.metrics.f1_score(set_truth, set_answers, average="samples", zero_division=1),
+    "set_macro_f1": sklearn.metrics.f1_score(set_truth, set_answers, average="macro"),
     "shares": [{
         "successes": k, "n": n,
         "wilson": list(scipy.stats.binomtest(k, n).proportion_ci(method="wilson")),

@@ -580,7 +580,8 @@ static void only_what_training_depends_on_changes_its_digest(void **state)
         if (strcmp(more, "RULES") == 0)
             snprintf(text, sizeof(text),
                      "%sshow: [body, b]\nrules: [{name: R, must: open, text: t}]\n"
-                     "gates: [{metric: ece, max: 0.1}]\nderived: {d: now()}\n",
+                     "gates: [{metric: ece, max: 0.1, slice: s}]\nderived: {d: now()}\n"
+                     "slices: {s: tags.n > 1}\n",
                      facts);
         else if (strcmp(more, "SEED") == 0)
             snprintf(text, sizeof(text), "%sshow: [body, b]\ntraining: {seed: 2}\n", facts);
@@ -614,7 +615,8 @@ static void every_failing_allocation_is_reported(void **state)
 {
     struct fixture *f = *state;
     const char *text = with(f, "facts: {big: total > 1000}\ntables:\n  t: {path: t.csv, columns: "
-                               "{a: string}}\nrules: [{name: R, must: 'not(big)', text: t}]\n");
+                               "{a: string}}\nrules: [{name: R, must: 'not(big)', text: t}]\n"
+                               "slices: {s: tags.n > 1 and input.total > 3}\n");
     enum rc rc = RC_OK;
 
     FOR_EACH_FAILING_ALLOC (nth) {

@@ -99,6 +99,33 @@ static void what_a_template_writes_keeps_the_rules_too(void **state)
     example_close(&e);
 }
 
+/* examples/ecommerce/orchestrators: each part is an input of its SLM. */
+static void the_dispute_of_the_orchestrators_fits_both_specs(void **state)
+{
+    static const struct {
+        const char *part, *dir;
+    } parts[] = {
+        { "ticket", "examples/ecommerce/support/ticket-triage" },
+        { "invoice", "examples/ecommerce/finance/invoice-check" },
+    };
+    const char *file = "examples/ecommerce/orchestrators/dispute.json";
+    struct json *dispute;
+    struct example e;
+    struct str text;
+    char path[4096];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        example_open(&e, parts[i].dir);
+        assert_int_equal(
+            fs_read_file(test_source_path(file, path), 1 << 20, &e.arena, &text, &e.err), RC_OK);
+        assert_int_equal(json_parse(text, JSON_DUPLICATES_REFUSED, &e.arena, &dispute, &e.err),
+                         RC_OK);
+        assert_fits(&e, &e.spec->input, member(dispute, parts[i].part, file), file);
+        example_close(&e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +133,7 @@ int main(void)
         cmocka_unit_test(replies_fit_the_spec_and_keep_the_rules),
         cmocka_unit_test(invoices_fit_the_spec_and_labels_keep_the_rules),
         cmocka_unit_test(what_a_template_writes_keeps_the_rules_too),
+        cmocka_unit_test(the_dispute_of_the_orchestrators_fits_both_specs),
     };
     return cmocka_run_group_tests_name("spec/example", tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 
     check_replies.py examples/ecommerce/support/reply-draft
 
-What needs the program itself is checked in C: that replies copy their numbers and names (tests/engine/test_copies.c), keep
+What needs the program itself is checked in C: that replies copy their numbers and names (tests/decide/test_decide_text.c), keep
 the must-rules of slm.yaml (tests/spec/test_example.c), and that every change of a promised fact breaks one
 (tests/spec/test_promises.c).
 """

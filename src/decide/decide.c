@@ -100,8 +100,6 @@ enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
     if (!decider->first_label || !decider->first_value || !decider->rules)
         return arena_fail(arena, err, "decider");
 
-    if (spec->n_open > 0)
-        return err_set(err, RC_UNSUPPORTED, "an output field is text, which nothing writes yet");
     enum rc rc = check_calibration(parts, err);
     if (rc)
         return rc;
@@ -236,8 +234,8 @@ static enum rc begin_row(const struct decider *decider, const struct decide_row 
     if (rc)
         return rc;
 
-    size_t n_names =
-        row->input.context.n + spec->n_tables + spec->n_facts + spec->n_fields + spec->n_derived;
+    size_t n_names = row->input.context.n + spec->n_tables + spec->n_facts + spec->n_open +
+                     spec->n_fields + spec->n_derived;
     row->scope.entries = arena_array(arena, struct feel_entry, n_names);
     if (!row->scope.entries)
         return arena_fail(arena, err, "names");
@@ -263,7 +261,7 @@ static enum rc prepare_row(const struct decider *decider, const struct decide_ro
 
     result->n_labels = decider->n_labels;
     result->scores = asked->scores;
-    row->needs_model = !asked->scores;
+    row->needs_model = !asked->scores && decider->n_labels > 0;
     if (!row->needs_model)
         return RC_OK;
     ASSERT(parts->predictor);
@@ -315,7 +313,10 @@ static enum rc finish_row(const struct decider *decider, const struct decide_row
 {
     if (result->verdict == DECIDE_FACT_UNDETERMINED)
         return RC_OK;
-    enum rc rc = decide_choose(decider, &row->scope, asked->now_ms, arena, result, err);
+    enum rc rc = decide_texts(decider, asked, &row->scope, arena, result, err);
+    if (rc || result->verdict == DECIDE_TEXT_REFUSED)
+        return rc;
+    rc = decide_choose(decider, &row->scope, asked->now_ms, arena, result, err);
     if (rc == RC_OK && result->has_best)
         rc = compute_derived(decider, row, asked->now_ms, arena, result, err);
     return rc;

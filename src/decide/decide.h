@@ -18,8 +18,11 @@
  *   - a fact is undetermined,
  *   - no assignment is free of a broken must-rule (the rules are named),
  *   - a must-rule is undetermined on the best assignment,
- *   - the confidence of a field is below its threshold.
- * So an answer that breaks a must-rule cannot be given.
+ *   - the confidence of a field is below its threshold,
+ *   - an open field's text is not as long as its schema says, or has a number or name that the
+ * input does not have (engine/write/copies.h). So an answer that breaks a must-rule cannot be
+ * given. An open field's text is given by the caller and is one more name that rules see; a text
+ * under which no assignment keeps the must-rules is no answer (rules_conflict).
  *
  * Determinism: a result is a function of (spec, adapter, tables, calibration, input, now_ms), bit
  * for bit. Other rows of the batch, threads, kernel rows and CPUs do not matter.
@@ -66,8 +69,7 @@ struct decide_parts {
 /* A version ready to answer: immutable, shared between threads. */
 struct decider;
 
-/* RC_INVALID: a calibration out of range; RC_UNSUPPORTED: an output field is text; RC_LIMIT,
- * RC_NOMEM. The decider lives in the arena. */
+/* RC_INVALID: a calibration out of range; RC_LIMIT, RC_NOMEM. The decider lives in the arena. */
 MUST_CHECK enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
                                struct decider **ret_decider, struct err *err);
 
@@ -76,6 +78,8 @@ struct decide_row {
     int64_t now_ms;           /* the recorded time, Unix milliseconds: what now() answers */
     const float *scores;      /* (n_labels,) as decide_result has them; NULL: the model is run.
                                  For calibration, which asks the same rows again and again. */
+    const struct str *texts;  /* (n_open,) what was written into the open fields; borrowed by the
+                                 result. A spec that has some needs them: nothing here writes */
 };
 
 enum decide_verdict {
@@ -84,7 +88,8 @@ enum decide_verdict {
     DECIDE_RULES_CONFLICT,
     DECIDE_RULE_UNDETERMINED,
     DECIDE_LOW_CONFIDENCE,
-    DECIDE_REFUSED, /* no decision: the input is not valid, too long, or beyond a limit */
+    DECIDE_TEXT_REFUSED, /* a text is too short or long, or has a number or name of its own */
+    DECIDE_REFUSED,      /* no decision: the input is not valid, too long, or beyond a limit */
 };
 
 const char *
@@ -108,11 +113,12 @@ struct decide_result {
         *refused;      /* DECIDE_REFUSED for an invalid input: all that is wrong; or NULL */
     struct str reason; /* why there is no answer, a sentence; empty when answered */
 
-    size_t n_labels;     /* of all fields together */
-    const float *scores; /* (n_labels,) natural logarithms of the model's probabilities; of the
-                            labels of a set the log odds, ln(p / (1 - p)) */
-    bool has_best;       /* false: refused, a fact undetermined, or rules_conflict */
-    size_t best;         /* joint assignment, see spec_values_of(); the suggestion when abstained */
+    size_t n_labels;         /* of all fields together */
+    const float *scores;     /* (n_labels,) natural logarithms of the model's probabilities; of the
+                                labels of a set the log odds, ln(p / (1 - p)) */
+    const struct str *texts; /* (n_open,) */
+    bool has_best;           /* false: refused, a fact undetermined, or rules_conflict */
+    size_t best; /* joint assignment, see spec_values_of(); the suggestion when abstained */
     const double *confidence;             /* (n_fields,), with has_best */
     const enum decide_rule_result *rules; /* (n_rules,) on the best assignment */
     struct feel_value facts;              /* context */

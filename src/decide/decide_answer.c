@@ -8,6 +8,7 @@ const char *decide_verdict_name(enum decide_verdict verdict)
     case DECIDE_RULES_CONFLICT: return "rules_conflict";
     case DECIDE_RULE_UNDETERMINED: return "rule_undetermined";
     case DECIDE_LOW_CONFIDENCE: return "low_confidence";
+    case DECIDE_TEXT_REFUSED: return "text_refused";
     case DECIDE_REFUSED: return "refused";
     }
     assert_fail("verdict is an enum decide_verdict", __FILE__, __LINE__);
@@ -47,6 +48,11 @@ void decide_append_output(struct buf *out, const struct decider *decider,
 
         append_key(out, separator, spec->fields[f].name);
         feel_append_json(out, &value);
+        separator = ",";
+    }
+    for (size_t i = 0; i < spec->n_open; i++) {
+        append_key(out, separator, spec->open[i].name);
+        json_append_string(out, result->texts[i]);
         separator = ",";
     }
     for (size_t i = 0; i < result->derived.context.n; i++) {

@@ -33,6 +33,12 @@ struct feel_value decide_scope_context(const struct decide_scope *scope);
 MUST_CHECK enum rc decide_copy_reason(const struct buf *text, struct arena *arena,
                                       struct decide_result *result, struct err *err);
 
+/* Takes the row's texts into result and scope, or the verdict is DECIDE_TEXT_REFUSED with its
+ * reason. RC_STATE: the row has none. */
+MUST_CHECK enum rc decide_texts(const struct decider *decider, const struct decide_row *asked,
+                                struct decide_scope *scope, struct arena *arena,
+                                struct decide_result *result, struct err *err);
+
 /* Picks the answer of a row whose scores, facts and scope (up to the facts) are there: fills best,
  * confidence, rules, verdict and reason. */
 MUST_CHECK enum rc decide_choose(const struct decider *decider, struct decide_scope *scope,

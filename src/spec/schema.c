@@ -65,36 +65,53 @@ static enum rc read_description(struct spec_reading *r, const struct json *v, st
     return RC_OK;
 }
 
-static enum rc read_enum(struct spec_reading *r, const struct json *v, struct schema *schema,
-                         struct err *err)
+/* A list of texts, no two equal. */
+static enum rc read_texts(struct spec_reading *r, const struct json *v, const char *keyword,
+                          const struct str **ret_texts, size_t *ret_n, struct err *err)
 {
-    if (!expect(r, v, JSON_ARRAY, "enum"))
+    size_t n = 0;
+
+    if (!expect(r, v, JSON_ARRAY, keyword))
         return RC_OK;
     if (v->n == 0 || v->n > SCHEMA_LABELS_MAX) {
-        SPEC_WRONG(r, v, "range", "'enum' has %zu values, expected 1 to %d", v->n,
+        SPEC_WRONG(r, v, "range", "'%s' has %zu values, expected 1 to %d", keyword, v->n,
                    SCHEMA_LABELS_MAX);
         return RC_OK;
     }
 
-    struct str *labels = arena_array(r->arena, struct str, v->n);
-    if (!labels)
-        return arena_fail(r->arena, err, "enum");
+    struct str *texts = arena_array(r->arena, struct str, v->n);
+    if (!texts)
+        return arena_fail(r->arena, err, keyword);
     for (size_t i = 0; i < v->n; i++) {
         const struct json *item = &v->items[i];
 
         if (item->type != JSON_STRING || item->text.len == 0) {
-            SPEC_WRONG(r, item, "type", "value of 'enum': found %s, expected text (quote it)",
+            SPEC_WRONG(r, item, "type", "value of '%s': found %s, expected text (quote it)",
+                       keyword,
                        item->type == JSON_STRING ? "an empty text" : json_type_name(item->type));
             continue;
         }
-        for (size_t j = 0; j < schema->n_labels; j++)
-            if (str_equal(labels[j], item->text))
-                SPEC_WRONG(r, item, "duplicate", "value '%.*s' of 'enum' appears twice",
-                           STR_ARG(item->text));
-        labels[schema->n_labels++] = item->text;
+        for (size_t j = 0; j < n; j++)
+            if (str_equal(texts[j], item->text))
+                SPEC_WRONG(r, item, "duplicate", "value '%.*s' of '%s' appears twice",
+                           STR_ARG(item->text), keyword);
+        texts[n++] = item->text;
     }
-    schema->labels = labels;
+    *ret_texts = texts;
+    *ret_n = n;
     return RC_OK;
+}
+
+static enum rc read_enum(struct spec_reading *r, const struct json *v, struct schema *schema,
+                         struct err *err)
+{
+    return read_texts(r, v, "enum", &schema->labels, &schema->n_labels, err);
+}
+
+static enum rc read_own_words(struct spec_reading *r, const struct json *v, struct schema *schema,
+                              struct err *err)
+{
+    return read_texts(r, v, "ownWords", &schema->own_words, &schema->n_own_words, err);
 }
 
 static bool read_bound(struct spec_reading *r, const struct json *v, const char *keyword,
@@ -270,6 +287,9 @@ static const struct keyword keywords[] = {
       "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,"
       "\"uniqueItems\":true}" },
     { "format", STRING, read_format, "{\"enum\":[\"date\",\"date-time\",\"text\"]}" },
+    { "ownWords", STRING, read_own_words,
+      "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,"
+      "\"uniqueItems\":true}" },
     { "minLength", STRING, read_min_length, "{\"type\":\"integer\",\"minimum\":0}" },
     { "maxLength", STRING, read_max_length, "{\"type\":\"integer\",\"minimum\":0}" },
     { "minimum", NUMERIC, read_minimum, "{\"type\":\"number\"}" },
@@ -360,6 +380,10 @@ static enum rc check_whole(struct spec_reading *r, const struct json *v, struct 
         SPEC_WRONG(r, v, "range", "'minLength' is above 'maxLength'");
     if (schema->min_items > schema->max_items)
         SPEC_WRONG(r, v, "range", "'minItems' is above 'maxItems'");
+    if (schema->n_own_words > 0 && schema->format != SCHEMA_FORMAT_TEXT)
+        SPEC_WRONG(r, v, "value", "'ownWords' is for 'format: text'");
+    if (schema->n_labels > 0 && schema->format == SCHEMA_FORMAT_TEXT)
+        SPEC_WRONG(r, v, "value", "'format: text' is not for an 'enum'");
     if (schema->type == SCHEMA_ARRAY && !schema->items)
         SPEC_WRONG(r, v, "missing", "array has no 'items'");
     if (schema->unique_items && schema->items && schema->items->n_labels == 0)

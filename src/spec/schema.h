@@ -46,6 +46,8 @@ struct schema {
     struct str description;
     size_t n_labels; /* enum: strings, no two equal; 0: none */
     const struct str *labels;
+    size_t n_own_words; /* of a text: what it may say without a source (engine/write/copies.h) */
+    const struct str *own_words;
     bool has_minimum, has_maximum;
     struct decimal minimum, maximum;
     size_t min_length, max_length; /* characters */

@@ -179,6 +179,12 @@ struct spec_field {
     size_t n_values;                 /* n_labels; of a set 2^n_labels */
 };
 
+/* One open output field. */
+struct spec_open {
+    struct str name;
+    const struct schema *schema;
+};
+
 struct spec_label {
     struct str text; /* "billing", "false", "7" */
     struct feel_value value;
@@ -210,7 +216,8 @@ struct spec {
     size_t n_contracts;
     struct spec_contract *contracts;
 
-    size_t n_open;   /* output fields of `format: text`, which are written and not chosen */
+    size_t n_open; /* of the output, in order, those of `format: text`: written, not chosen */
+    const struct spec_open *open;
     size_t n_fields; /* of the output, the closed ones, in order */
     const struct spec_field *fields;
     size_t n_joint;            /* product of n_values, at most SPEC_JOINT_MAX */

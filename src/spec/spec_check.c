@@ -116,7 +116,7 @@ static bool is_open(const struct schema *schema)
 
 enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
 {
-    size_t n_all = spec->output.n_properties, n = 0, n_joint = 1;
+    size_t n_all = spec->output.n_properties, n = 0, n_open = 0, n_joint = 1;
 
     is_object(r, &spec->input, "input");
     if (!is_object(r, &spec->output, "output"))
@@ -127,7 +127,8 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
         return RC_OK;
     }
     struct spec_field *fields = arena_array(r->arena, struct spec_field, n_all);
-    if (!fields)
+    struct spec_open *open = arena_array(r->arena, struct spec_open, n_all);
+    if (!fields || !open)
         return arena_fail(r->arena, err, "output fields");
     for (size_t i = 0; i < n_all; i++) {
         const struct schema_property *property = &spec->output.properties[i];
@@ -136,8 +137,10 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
         if (property->schema.fallback)
             SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
                        STR_ARG(property->name));
-        if (is_open(&property->schema))
+        if (is_open(&property->schema)) {
+            open[n_open++] = (struct spec_open){ property->name, &property->schema };
             continue;
+        }
         n++;
         field->name = property->name;
         field->schema = &property->schema;
@@ -160,7 +163,8 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
     }
     spec->fields = fields;
     spec->n_fields = n;
-    spec->n_open = n_all - n;
+    spec->open = open;
+    spec->n_open = n_open;
     spec->n_joint = n_joint;
     return RC_OK;
 }

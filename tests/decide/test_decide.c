@@ -274,9 +274,9 @@ static void an_invalid_row_is_refused_with_all_its_errors_and_the_others_are_ans
     open_desk(&desk);
     const struct json *good = parse(&desk, "{\"text\":\"hello\",\"tier\":\"standard\"}");
     const struct json *bad = parse(&desk, "{\"text\":7,\"tier\":\"gold\",\"size\":1}");
-    struct decide_row rows[3] = { { good, 0, sure_bill_low },
-                                  { bad, 0, NULL },
-                                  { good, 0, sure_bill_low } };
+    struct decide_row rows[3] = { { .input = good, .scores = sure_bill_low },
+                                  { .input = bad },
+                                  { .input = good, .scores = sure_bill_low } };
     assert_int_equal(decide_rows(desk.decider, rows, 3, NULL, &desk.arena, results, &err), RC_OK);
     assert_int_equal(results[0].verdict, DECIDE_ANSWERED);
     assert_int_equal(results[1].verdict, DECIDE_REFUSED);

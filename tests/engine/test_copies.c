@@ -1,8 +1,8 @@
-#include "tests/support/data.h"
+#include "tests/support/test.h"
 
-#include "base/fs.h"
-#include "base/json.h"
-#include "base/utf8.h"
+#include <stdio.h>
+#include <string.h>
+
 #include "engine/write/copies.h"
 
 struct fixture {
@@ -151,60 +151,6 @@ static void there_are_no_dead_ends(void **state)
     }
 }
 
-static void add_texts(const struct json *v, struct str *texts, size_t *n)
-{
-    if (v->type == JSON_STRING)
-        texts[(*n)++] = v->text;
-    for (size_t i = 0; i < v->n; i++)
-        add_texts(v->type == JSON_ARRAY ? &v->items[i] : &v->members[i].value, texts, n);
-}
-
-/* The example's replies, and what its template writes, copy as this says. */
-static void the_replies_of_the_example_obey(void **state)
-{
-    const struct str words[] = { STR("I"), STR("Reef"), STR("Row"), STR("VAT"), STR("Finance") };
-    static const char *const files[] = { "train", "validation", "test", "template_test" };
-    struct fixture *f = *state;
-    size_t n_rows = 0, n_refused = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        struct arena arena;
-        char name[200], path[4096];
-        struct str text;
-
-        arena_init(&arena, 64 << 20);
-        snprintf(name, sizeof(name), "examples/ecommerce/support/reply-draft/data/%s.jsonl",
-                 files[i]);
-        assert_int_equal(
-            fs_read_file(test_source_path(name, path), 8 << 20, &arena, &text, &f->err), RC_OK);
-        for (const char *at = text.at, *newline; at < str_end(text); at = newline + 1) {
-            struct str given[80];
-            struct copies copies;
-            struct json *row;
-            size_t n = 0, stop;
-
-            newline = memchr(at, '\n', (size_t)(str_end(text) - at));
-            assert_int_equal(json_parse((struct str){ at, (size_t)(newline - at) },
-                                        JSON_DUPLICATES_REFUSED, &arena, &row, &f->err),
-                             RC_OK);
-            add_texts(json_find(row, "input"), given, &n);
-            assert_int_equal(
-                copies_new(given, n, words, ARRAY_LEN(words), &arena, &copies, &f->err), RC_OK);
-            struct str reply = json_find(json_find(row, "output"), "reply")->text;
-            n_rows++;
-            if (copies_check(&copies, reply, &stop))
-                continue;
-            n_refused++;
-            print_message("# %.*s of %s: refused at '%.*s'\n", STR_ARG(json_find(row, "id")->text),
-                          files[i], (int)(reply.len - stop < 30 ? reply.len - stop : 30),
-                          reply.at + stop);
-        }
-        arena_release(&arena);
-    }
-    assert_int_equal(n_rows, 410);
-    assert_int_equal(n_refused, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,7 +159,6 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(how_a_text_is_cut_does_not_matter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(there_are_no_dead_ends, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_replies_of_the_example_obey, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("engine/copies", tests, NULL, NULL);
 }

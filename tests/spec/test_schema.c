@@ -100,6 +100,13 @@ static void broken_schemas_are_refused_with_their_place(void **state)
           "s:1:27: error: 'format' is 'email', expected date, date-time or text [value]\n" },
         { "{\"type\":\"string\",\"minLength\":-1}",
           "s:1:30: error: 'minLength' must be an integer from 0 to 1048576 [range]\n" },
+        { "{\"type\":\"string\",\"ownWords\":[\"I\"]}",
+          "s:1:1: error: 'ownWords' is for 'format: text' [value]\n" },
+        { "{\"type\":\"string\",\"format\":\"text\",\"ownWords\":[\"I\",2,\"I\"]}",
+          "s:1:50: error: value of 'ownWords': found number, expected text (quote it) [type]\n"
+          "s:1:52: error: value 'I' of 'ownWords' appears twice [duplicate]\n" },
+        { "{\"enum\":[\"a\"],\"format\":\"text\"}",
+          "s:1:1: error: 'format: text' is not for an 'enum' [value]\n" },
         { "{\"type\":\"array\"}", "s:1:1: error: array has no 'items' [missing]\n" },
         { "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"type\":\"string\"}}",
           "s:1:1: error: 'uniqueItems' is for items with an 'enum': a set of them [value]\n" },

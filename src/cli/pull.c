@@ -184,8 +184,10 @@ static enum rc take_url(struct intake *in, const char *folder, struct err *err)
         rc = url ? download_file(in, i, url, &paths[i], err)
                  : arena_fail(in->pull->arena, err, "URL");
     }
-    for (size_t i = 0; rc == RC_OK && i < in->base->n_files; i++)
+    for (size_t i = 0; rc == RC_OK && i < in->base->n_files; i++) {
+        ASSERT(paths[i]);
         rc = take_file(in, i, paths[i], err);
+    }
     if (rc == RC_OK)
         rc = intake_finish(in, err);
 

@@ -16,7 +16,7 @@ static void shuffle(struct train_plan *plan, size_t epoch)
     plan->epoch = epoch;
     for (size_t i = 0; i < n; i++)
         plan->order[i] = (uint32_t)i;
-    for (size_t i = n - 1; i > 0; i--) {
+    for (size_t i = n; i-- > 1;) {
         size_t j = (size_t)(train_random(key, epoch * n + i) % (i + 1));
         uint32_t other = plan->order[j];
 

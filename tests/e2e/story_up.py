@@ -4,27 +4,36 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 
 import flow_shop
 import shop
+import story as stories
 from handmade import EXAMPLES, Workspace
-from story import SHOAL, Skip, request, story, tell, wait_until
+from story import Skip, request, story, tell, wait_until
 
 NOBODY = 65534
+PROGRAM = stories.SHOAL
+
+
+def within_reach(world):
+    """Other users get to the world's folder, and to the program, wherever it was built."""
+    world.folder.chmod(0o711)
+    stories.SHOAL = str(world.folder / "shoal")
+    shutil.copy(PROGRAM, stories.SHOAL)
+    world.env["ASAN_OPTIONS"] = "detect_leaks=0"  # its checker attaches to the process, which the fence forbids
 
 
 class Swarm:
     """Support and Finance, each with an SLM in production, in a folder that other users get to."""
 
     def __init__(self, world):
-        world.folder.chmod(0o711)
-        world.env["ASAN_OPTIONS"] = "detect_leaks=0"  # its checker attaches to the process, which the fence forbids
+        within_reach(world)
         self.world = world
         self.teams = [Workspace(world, team=team) for team in ("support", "finance")]
         for team in self.teams:
@@ -151,7 +160,7 @@ def the_command_line_builds_on_while_a_team_s_user_has_its_folder(s):
 def a_build_by_root_gives_versions_that_the_team_s_user_serves(world):
     if os.geteuid() != 0:
         raise Skip("only root has users to give")
-    world.folder.chmod(0o711)
+    within_reach(world)
     folder = shop.make(world, candidates="linear, frozen")
     try:
         world.shoal("up", "--port=0", "--boundary=users", cwd=folder)
@@ -170,8 +179,7 @@ def a_build_by_root_gives_versions_that_the_team_s_user_serves(world):
 
 def flow_crosses(world, boundary):
     """A run over both teams; the coordinator calls them with its own keys, and has no business in their folders."""
-    world.folder.chmod(0o711)
-    world.env["ASAN_OPTIONS"] = "detect_leaks=0"
+    within_reach(world)
     shop = flow_shop.Shop(world)
     secret = shop.folder / ".shoal/teams/coordinator"
     try:
@@ -289,7 +297,7 @@ def as_nobody(s, before=None):
         return s.up()
     for path in [s.world.folder, *s.world.folder.rglob("*")]:
         os.lchown(path, NOBODY, NOBODY)
-    return subprocess.run([SHOAL, "up", "--port=0"], cwd=s.folder, env=s.world.env, user=NOBODY, group=NOBODY, extra_groups=[],
+    return subprocess.run([stories.SHOAL, "up", "--port=0"], cwd=s.folder, env=s.world.env, user=NOBODY, group=NOBODY, extra_groups=[],
                           capture_output=True, text=True, preexec_fn=before)
 
 
@@ -327,7 +335,7 @@ def without_landlock_users_keep_teams_apart_when_nobody_else_may_read_their_rows
         raise Skip("only root has users to give")
 
     def up():
-        return subprocess.run([SHOAL, "up", "--port=0", "--boundary=users"], cwd=s.folder, env=s.world.env,
+        return subprocess.run([stories.SHOAL, "up", "--port=0", "--boundary=users"], cwd=s.folder, env=s.world.env,
                               capture_output=True, text=True, preexec_fn=without_landlock)
     refused = up()
     assert refused.returncode == 1 and "chmod 700" in refused.stderr, refused.stderr

@@ -18,13 +18,23 @@
 #define SETUP    "set up"
 #define VERSIONS "versions"
 
+/* What a command takes behind its name: as help shows it, at least, at most. */
+#define ARGUMENTS(text, least, most) .arguments = text, .n_min = least, .n_max = most
+
+#define OPTION_ALIAS                                     \
+    {                                                    \
+        "alias", "NAME", "another alias than production" \
+    }
+#define OPTION_WHY                                       \
+    {                                                    \
+        "why", "TEXT", "the reason, kept in the history" \
+    }
+
 const struct command cli_commands[] = {
     {
         .name = "pull",
         .group = SETUP,
-        .arguments = "NAME | file:PATH | https://...",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("NAME | file:PATH | https://...", 1, 1),
         .summary = "get a base: the pre-trained model that SLMs are specialised from",
         .details =
             "NAME is one of the catalogue, share/bases.yaml. file: and https: name a folder with\n"
@@ -40,7 +50,7 @@ const struct command cli_commands[] = {
     {
         .name = "config",
         .group = SETUP,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "show every setting, its value and where it came from",
         .example = "SHOAL_CPU=scalar shoal config",
         .run = cmd_config,
@@ -49,9 +59,7 @@ const struct command cli_commands[] = {
     {
         .name = "new workspace",
         .group = DEFINE,
-        .arguments = "NAME",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("NAME", 1, 1),
         .summary = "make a folder with a shoal.yaml to begin with",
         .example = "shoal new workspace acme",
         .run = cmd_new_workspace,
@@ -59,9 +67,7 @@ const struct command cli_commands[] = {
     {
         .name = "new team",
         .group = DEFINE,
-        .arguments = "NAME",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("NAME", 1, 1),
         .summary = "add a team to shoal.yaml",
         .example = "shoal new team support",
         .run = cmd_new_team,
@@ -69,9 +75,7 @@ const struct command cli_commands[] = {
     {
         .name = "new slm",
         .group = DEFINE,
-        .arguments = "TEAM/SLM",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("TEAM/SLM", 1, 1),
         .summary = "make a commented slm.yaml with a few rows to begin with",
         .example = "shoal new slm support/inbox",
         .run = cmd_new_slm,
@@ -79,8 +83,7 @@ const struct command cli_commands[] = {
     {
         .name = "check",
         .group = DEFINE,
-        .arguments = "[SPEC]",
-        .n_max = 1,
+        ARGUMENTS("[SPEC]", 0, 1),
         .summary = "find everything that is wrong with a spec, a flow, or the whole workspace",
         .details =
             "SPEC is a slm.yaml or flow.yaml, its folder, or TEAM/SLM. Exit status 1: there are "
@@ -92,9 +95,7 @@ const struct command cli_commands[] = {
     {
         .name = "build",
         .group = FACTORY,
-        .arguments = "TEAM/SLM",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("TEAM/SLM", 1, 1),
         .summary = "make a version: data, training, evaluation, gates, registration",
         .details =
             "Killed at any point it goes on where it was when it is started again. What misses "
@@ -105,8 +106,7 @@ const struct command cli_commands[] = {
     {
         .name = "list",
         .group = VERSIONS,
-        .arguments = "[TEAM/SLM]",
-        .n_max = 1,
+        ARGUMENTS("[TEAM/SLM]", 0, 1),
         .summary = "the versions of one SLM, or of all, and what is in production",
         .example = "shoal list",
         .run = cmd_list,
@@ -114,9 +114,7 @@ const struct command cli_commands[] = {
     {
         .name = "show",
         .group = VERSIONS,
-        .arguments = "TEAM/SLM [VERSION] | DECISION",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("TEAM/SLM [VERSION] | DECISION", 1, 2),
         .summary = "what a version is made of and how it was judged, or one decision",
         .details = "VERSION is @3, an alias or the beginning of a digest; without it what is in "
                    "production,\nelse the newest. A DECISION is named dec_...",
@@ -126,42 +124,34 @@ const struct command cli_commands[] = {
     {
         .name = "promote",
         .group = VERSIONS,
-        .arguments = "TEAM/SLM VERSION",
-        .n_min = 2,
-        .n_max = 2,
+        ARGUMENTS("TEAM/SLM VERSION", 2, 2),
         .summary = "give a version the alias production (or another one)",
         .example = "shoal promote support/ticket-triage @2 --why='better on refunds'",
         .run = cmd_promote,
-        .options = { { "alias", "NAME", "another alias than production" },
-                     { "why", "TEXT", "the reason, kept in the history" } },
+        .options = { OPTION_ALIAS, OPTION_WHY },
     },
     {
         .name = "rollback",
         .group = VERSIONS,
-        .arguments = "TEAM/SLM",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("TEAM/SLM", 1, 1),
         .summary = "point production (or another alias) back to the version before",
         .example = "shoal rollback support/ticket-triage --why='wrong on refunds'",
         .run = cmd_rollback,
-        .options = { { "alias", "NAME", "another alias than production" },
-                     { "why", "TEXT", "the reason, kept in the history" } },
+        .options = { OPTION_ALIAS, OPTION_WHY },
     },
     {
         .name = "history",
         .group = VERSIONS,
-        .arguments = "TEAM/SLM",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("TEAM/SLM", 1, 1),
         .summary = "who moved an alias, when, from what to what and why",
         .example = "shoal history support/ticket-triage",
         .run = cmd_history,
-        .options = { { "alias", "NAME", "another alias than production" } },
+        .options = { OPTION_ALIAS },
     },
     {
         .name = "serve",
         .group = DECIDE,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "answer a team's requests over HTTP until SIGTERM",
         .example = "shoal serve --team=support --port=8080",
         .run = cmd_serve,
@@ -173,7 +163,7 @@ const struct command cli_commands[] = {
     {
         .name = "up",
         .group = DECIDE,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "run every team's service and the coordinator, supervised and kept apart",
         .details = "They go on in the background. Waits until all answer and prints where. One "
                    "that ends is\n"
@@ -190,7 +180,7 @@ const struct command cli_commands[] = {
     {
         .name = "down",
         .group = DECIDE,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "stop what shoal up runs, and wait until it has stopped",
         .example = "shoal down",
         .run = cmd_down,
@@ -198,9 +188,7 @@ const struct command cli_commands[] = {
     {
         .name = "decide",
         .group = DECIDE,
-        .arguments = "TEAM/SLM [ROWS]",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("TEAM/SLM [ROWS]", 1, 2),
         .summary = "answer a file of cases, or one from standard input, without a service",
         .details = "ROWS is JSON lines or .csv; the answers are JSON lines in the same order. One "
                    "case is a JSON\nobject. Nothing is stored. Exit status 1: a case was refused.",
@@ -212,7 +200,7 @@ const struct command cli_commands[] = {
     {
         .name = "coordinate",
         .group = FLOWS,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "carry out runs of the workspace's flows until SIGTERM",
         .example = "shoal coordinate --port=8090",
         .run = cmd_coordinate,
@@ -224,9 +212,7 @@ const struct command cli_commands[] = {
     {
         .name = "flow run",
         .group = FLOWS,
-        .arguments = "FLOW [INPUT]",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("FLOW [INPUT]", 1, 2),
         .summary = "start a run and wait for its end",
         .details =
             "INPUT is a JSON object, else standard input is read. Exit status 1: the run did not "
@@ -239,8 +225,7 @@ const struct command cli_commands[] = {
     {
         .name = "flow list",
         .group = FLOWS,
-        .arguments = "[FLOW]",
-        .n_max = 1,
+        ARGUMENTS("[FLOW]", 0, 1),
         .summary = "the newest runs, or those that are overdue",
         .example = "shoal flow list --overdue",
         .run = cmd_flow_list,
@@ -250,9 +235,7 @@ const struct command cli_commands[] = {
     {
         .name = "flow show",
         .group = FLOWS,
-        .arguments = "RUN",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("RUN", 1, 1),
         .summary = "the trace of a run as a tree",
         .details = "Inputs and outputs come from the teams whose decisions they are, as far as you "
                    "may see them.",
@@ -262,9 +245,7 @@ const struct command cli_commands[] = {
     {
         .name = "flow cancel",
         .group = FLOWS,
-        .arguments = "RUN",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("RUN", 1, 1),
         .summary = "end a run where it is",
         .example = "shoal flow cancel run_0199c0de0000123456789abcdef",
         .run = cmd_flow_cancel,
@@ -272,9 +253,7 @@ const struct command cli_commands[] = {
     {
         .name = "replay",
         .group = DECIDE,
-        .arguments = "DECISION",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("DECISION", 1, 1),
         .summary = "decide a past case again and compare the bytes",
         .details = "Exit status 1: they differ, and the difference is shown.",
         .example = "shoal replay dec_01JD0A1B2C3D4E5F6G7H8J9K0M --cpu=scalar",
@@ -283,9 +262,7 @@ const struct command cli_commands[] = {
     {
         .name = "feedback add",
         .group = IMPROVE,
-        .arguments = "DECISION",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("DECISION", 1, 1),
         .summary = "say what the answer should have been, or whether it was right",
         .example = "shoal feedback add dec_01JD0A1B2C3D4E5F6G7H8J9K0M "
                    "--output='{\"issue_type\":\"refund\",\"priority\":\"high\"}'",
@@ -298,9 +275,7 @@ const struct command cli_commands[] = {
     {
         .name = "feedback export",
         .group = IMPROVE,
-        .arguments = "TEAM/SLM FILE",
-        .n_min = 2,
-        .n_max = 2,
+        ARGUMENTS("TEAM/SLM FILE", 2, 2),
         .summary = "write what people said as dataset rows, JSON lines",
         .example = "shoal feedback export support/ticket-triage feedback.jsonl",
         .run = cmd_feedback_export,
@@ -308,9 +283,7 @@ const struct command cli_commands[] = {
     {
         .name = "key create",
         .group = KEYS,
-        .arguments = "NAME",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("NAME", 1, 1),
         .summary = "make a key for a person or a program",
         .example = "shoal key create webshop --team=support --scopes=decide",
         .run = cmd_key_create,
@@ -321,7 +294,7 @@ const struct command cli_commands[] = {
     {
         .name = "key list",
         .group = KEYS,
-        .arguments = "",
+        ARGUMENTS("", 0, 0),
         .summary = "the keys of a team, without their secrets",
         .example = "shoal key list --team=support",
         .run = cmd_key_list,
@@ -330,9 +303,7 @@ const struct command cli_commands[] = {
     {
         .name = "key revoke",
         .group = KEYS,
-        .arguments = "KEY_ID",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("KEY_ID", 1, 1),
         .summary = "refuse a key from now on",
         .example = "shoal key revoke 0a1B2c3D4e5F --team=support",
         .run = cmd_key_revoke,
@@ -341,9 +312,7 @@ const struct command cli_commands[] = {
     {
         .name = "model show",
         .group = MODEL,
-        .arguments = "MODEL",
-        .n_min = 1,
-        .n_max = 1,
+        ARGUMENTS("MODEL", 1, 1),
         .summary = "shape, metadata and tensors of a model",
         .details = MODEL_DETAILS,
         .example = "shoal model show all-minilm-l6-v2",
@@ -352,9 +321,7 @@ const struct command cli_commands[] = {
     {
         .name = "model tokenize",
         .group = MODEL,
-        .arguments = "MODEL [TEXT]",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("MODEL [TEXT]", 1, 2),
         .summary = "the tokens a model sees of a text (an argument, else standard input)",
         .details = MODEL_DETAILS,
         .example = "shoal model tokenize all-minilm-l6-v2 'Refund my order #4711'",
@@ -363,9 +330,7 @@ const struct command cli_commands[] = {
     {
         .name = "model embed",
         .group = MODEL,
-        .arguments = "MODEL [TEXT]",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("MODEL [TEXT]", 1, 2),
         .summary = "the vector a base gives for a text, as JSON",
         .details = MODEL_DETAILS,
         .example = "shoal model embed all-minilm-l6-v2 'Where is my parcel?' --cpu=scalar",
@@ -375,9 +340,7 @@ const struct command cli_commands[] = {
     {
         .name = "model logits",
         .group = MODEL,
-        .arguments = "ADAPTER [TEXT]",
-        .n_min = 1,
-        .n_max = 2,
+        ARGUMENTS("ADAPTER [TEXT]", 1, 2),
         .summary = "what an adapter thinks of a text: log-probability and probability per label",
         .details = "ADAPTER is a file that shoal build made. The text is what the model reads:\n"
                    "\"name: value\" lines. No rule, calibration or threshold has a say here.",

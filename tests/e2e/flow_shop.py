@@ -43,7 +43,7 @@ do:
   - triage:
       call: slm
       with: {slm: support/triage, input: {text: '${ input.complaint }', tier: standard}}
-      retry: {attempts: 20, delay: PT0.1S, max_delay: PT0.3S}
+      retry: {attempts: 20, delay: PT0.1S, max_delay: PT2S}
   - begin: {set: {rejected: 0}}
   - invoices:
       for: {each: invoice, in: '${ input.invoices }', at: i}
@@ -51,14 +51,14 @@ do:
         - check:
             call: slm
             with: {slm: finance/check, input: {text: '${ invoice }', tier: standard}}
-            retry: {attempts: 20, delay: PT0.1S, max_delay: PT0.3S}
+            retry: {attempts: 20, delay: PT0.1S, max_delay: PT2S}
         - verdict: {switch: [{bad: {when: '${ check.verdict = "rejected" }', then: count}}, {good: {then: continue_on}}]}
         - count: {set: {rejected: '${ rejected + 1 }'}}
         - continue_on: {set: {seen: true}}
   - again:
       call: slm
       with: {slm: support/triage, input: {text: '${ input.complaint }', tier: business}}
-      retry: {attempts: 20, delay: PT0.1S, max_delay: PT0.3S}
+      retry: {attempts: 20, delay: PT0.1S, max_delay: PT2S}
 output: {issue: '${ triage.issue }', urgent: '${ again.urgent }', rejected: '${ rejected }'}
 """
 INPUT = {"complaint": "my card was charged twice",

@@ -113,7 +113,7 @@ static void count_answer(const struct http_exchange *x, int status, void *self)
 {
     struct fixture *f = self;
 
-    (void)x;
+    assert_non_null(x->server); /* it is still there */
     atomic_store(&f->last_status, status);
     atomic_fetch_add(&f->n_answered, 1);
 }
@@ -435,6 +435,30 @@ static void a_client_that_leaves_cancels_its_request(void **state)
     assert_int_equal(stop(&f), RC_OK);
 }
 
+static void a_client_that_says_no_more_while_it_is_answered_gets_its_answer(void **state)
+{
+    static char bytes[64 << 10];
+    struct fixture f;
+    size_t total = 0;
+    (void)state;
+
+    start(&f, patient());
+    int before = atomic_load(&f.n_answered);
+    int fd = dial(&f);
+    say(fd, "GET /large HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(recv(fd, bytes, 1, MSG_PEEK), 1); /* the answer is being written */
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    usleep(50000);
+    for (ssize_t n; (n = read(fd, bytes, sizeof(bytes))) > 0;)
+        total += (size_t)n;
+    assert_in_range(total, 12 << 20, (12 << 20) + 1000);
+    close(fd);
+    wait_until(&f.n_answered, before + 1);
+    assert_int_equal(atomic_load(&f.last_status), 200);
+    it_still_answers(&f);
+    stop(&f);
+}
+
 static void an_answer_that_takes_too_long_becomes_504_and_is_cancelled(void **state)
 {
     struct http_server_config config = patient();
@@ -645,6 +669,7 @@ int main(void)
         cmocka_unit_test(slow_clients_are_ended_by_the_deadline_of_their_state),
         cmocka_unit_test(the_whole_body_has_a_deadline_too),
         cmocka_unit_test(a_client_that_leaves_cancels_its_request),
+        cmocka_unit_test(a_client_that_says_no_more_while_it_is_answered_gets_its_answer),
         cmocka_unit_test(an_answer_that_takes_too_long_becomes_504_and_is_cancelled),
         cmocka_unit_test(a_full_server_says_so_at_once_and_its_health_still_answers),
         cmocka_unit_test(a_thousand_slow_clients_do_not_keep_others_from_being_answered),

@@ -90,6 +90,7 @@ static void on_written(uv_write_t *write, int status)
     struct http_exchange *x = c->exchange;
     note_answered(c, x, x->status);
     c->exchange = NULL;
+    c->state = HTTP_STATE_IDLE; /* for http_connection_close(): nobody's answer is cut */
     http_exchange_free(x);
     if (c->saw_end) {
         http_connection_close(c);

@@ -47,7 +47,7 @@ static enum rc judge_text(const struct spec_open *field, struct str text, const 
     if (rc == RC_OK && why->len == 0 && !copies_check(&copies, text, &at))
         buf_printf(why, "'%.*s' has '%.*s', which its input has not like that",
                    STR_ARG(field->name), STR_ARG(word_around(text, at)));
-    return rc;
+    return rc ? rc : buf_rc(why, "what is wrong with a text", err);
 }
 
 enum rc decide_texts(const struct decider *decider, const struct decide_row *asked,

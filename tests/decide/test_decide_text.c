@@ -183,6 +183,33 @@ static void every_reply_of_the_example_is_an_answer(void **state)
     close_desk(&d);
 }
 
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    struct desk d = { 0 };
+    struct json *input;
+    enum rc rc = RC_OK;
+    (void)state;
+
+    open_desk(&d);
+    assert_int_equal(json_parse(str_of(ticket), JSON_DUPLICATES_REFUSED, &d.row, &input, &d.err),
+                     RC_OK);
+    const struct str text = str_of(changed(&d, "34.00 EUR", "43.00 EUR"));
+    FOR_EACH_FAILING_ALLOC (nth) {
+        const struct decide_row row = { .input = input, .texts = &text };
+        struct decide_result result;
+        struct arena arena;
+
+        arena_init(&arena, 4 << 20);
+        rc = decide_rows(d.decider, &row, 1, NULL, &arena, &result, &d.err);
+        assert_true(rc == RC_OK || rc == RC_NOMEM);
+        if (rc == RC_OK)
+            assert_int_equal(result.verdict, DECIDE_TEXT_REFUSED);
+        arena_release(&arena);
+    }
+    assert_int_equal(rc, RC_OK);
+    close_desk(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_reply_that_does_not_is_none_and_says_why),
         cmocka_unit_test(a_text_has_the_length_of_its_schema_and_is_there),
         cmocka_unit_test(every_reply_of_the_example_is_an_answer),
+        cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
     };
     return cmocka_run_group_tests_name("decide/text", tests, NULL, NULL);
 }

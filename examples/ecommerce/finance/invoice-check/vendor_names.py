@@ -37,7 +37,8 @@ class Vendor:
         self.word = rng.choice(words)
         self.country = rng.choice(sorted(FORMS))
         self.form = rng.choice(FORMS[self.country])
-        self.trade, self.trade_otherwise = rng.choice(trades) if rng.random() < 0.8 else ("", "")
+        self.trades = rng.choice(trades) if rng.random() < 0.8 else [""]  # words for one trade
+        self.trade = rng.choice(self.trades)
         kind = rng.random()
         family = rng.choice(FAMILIES) if kind < 0.1 else ""
         self.core = " ".join(part for part in ("Gebrüder" if kind > 0.95 else "", self.word, family, self.trade) if part)
@@ -63,13 +64,16 @@ class Vendor:
             name = name.replace("Gebrüder", rng.choice(["Gebr.", "Geb."])).replace("Söhne", "Soehne")
         if self.trade and rng.random() < 0.35:
             without = name.replace(f" {self.trade}", "")
-            name = rng.choice([without, name.replace(self.trade, self.trade_otherwise), f"{self.trade} {without}"])
+            name = rng.choice([without, name.replace(self.trade, rng.choice(self.trades)), f"{self.trade} {without}"])
         if rng.random() < 0.12:
             name += " " + rng.choice(BRANCHES)
         form = rng.random()
         if form < 0.65:
             name += " " + (WRITTEN_OUT.get(self.form, self.form) if form < 0.4 else self.form)
         return name.upper() if rng.random() < 0.15 else name
+
+    def _another_trade(self, rng, trades):
+        return rng.choice(rng.choice([words for words in trades if words != self.trades]))
 
     def another_company(self, rng, words, trades):
         word = self.word
@@ -80,13 +84,14 @@ class Vendor:
             elif kind < 0.4:
                 name = f"{self.core.replace(word, with_another_ending(rng, word))} {self.form}"
                 if self.trade and rng.random() < 0.25:
-                    name = name.replace(self.trade, rng.choice(trades)[0])
+                    name = name.replace(self.trade, self._another_trade(rng, trades))
             elif kind < 0.55:
                 name = f"{self.core.replace(word, rng.choice(words))} {self.form}"
             elif kind < 0.72 and self.trade:
-                name = f"{self.core.replace(self.trade, rng.choice(trades)[0])} {self.form}"
+                name = f"{self.core.replace(self.trade, self._another_trade(rng, trades))} {self.form}"
             elif kind < 0.88:
-                name = f"{word} {rng.choice(OTHERS_OF_A_GROUP)} {rng.choice([self.form, 'AG', 'Ltd', 'GmbH'])}"
+                sister = rng.choice([other for other in OTHERS_OF_A_GROUP if other not in self.trades])
+                name = f"{word} {sister} {rng.choice([self.form, 'AG', 'Ltd', 'GmbH'])}"
             elif kind < 0.95:
                 name = f"{rng.choice(FIRST_NAMES)} {word}" + rng.choice([", private", "", " (private account)", ", personally"])
             else:

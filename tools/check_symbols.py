@@ -10,8 +10,8 @@ NOUNS = {
     "net": ["http_client_", "pip_", "wheel_"],
     "expr": ["feel_"],
     "spec": ["problem_", "schema_", "spec_", "table_"],
-    "engine": ["adapter_", "adamw_", "bert_", "bpe_", "checkpoint_", "copies_", "cpu_", "decoder_", "dense_", "encoder_", "gemm_", "gguf_", "kernels_", "linear_",
-               "llama_", "lora_", "predictor_", "safetensors_", "train_", "trainer_", "wordpiece_", "writer_"],
+    "engine": ["adapter_", "adamw_", "bert_", "bpe_", "chatml_", "checkpoint_", "copies_", "cpu_", "decoder_", "dense_", "encoder_", "gemm_", "gguf_", "kernels_", "linear_",
+               "llama_", "lora_", "predictor_", "safetensors_", "sampler_", "train_", "trainer_", "wordpiece_", "writer_"],
     "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "orchestrate": ["run_"],
@@ -20,7 +20,7 @@ NOUNS = {
     "serve": ["body_", "chat_", "coordinator_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "swarm": ["account_", "fence_", "supervisor_"],
     "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
-            "model_file_", "progress_", "pull_", "shut_in", "standard_input_", "team_registry_", "up_", "version_view_"],
+            "model_file_", "model_gguf_", "progress_", "pull_", "shut_in", "standard_input_", "team_registry_", "up_", "version_view_"],
 }
 
 module, archive = sys.argv[1:]

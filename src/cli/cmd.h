@@ -11,6 +11,7 @@ command_fn cmd_new_slm, cmd_new_team, cmd_new_workspace;
 command_fn cmd_feedback_add, cmd_feedback_export;
 command_fn cmd_key_create, cmd_key_list, cmd_key_revoke;
 command_fn cmd_history, cmd_list, cmd_promote, cmd_rollback, cmd_show, cmd_show_decision;
-command_fn cmd_model_show, cmd_model_tokenize, cmd_model_embed, cmd_model_logits;
+command_fn cmd_model_show, cmd_model_tokenize, cmd_model_embed, cmd_model_logits,
+    cmd_model_generate;
 
 #endif

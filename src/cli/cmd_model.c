@@ -3,6 +3,7 @@
 #include "cli/compute.h"
 #include "cli/home.h"
 #include "cli/model_file.h"
+#include "cli/model_gguf.h"
 #include "cli/standard_input.h"
 #include "decide/version_base.h"
 #include "engine/model/encoder.h"
@@ -29,18 +30,6 @@ static size_t count_values(const struct safetensors *s)
     return n;
 }
 
-/* Text from a file may hold anything: a terminal gets it as a JSON string's inside. */
-static void append_safe(struct buf *out, struct str text)
-{
-    struct buf quoted;
-
-    buf_init(&quoted, TEXT_BYTES_MAX);
-    json_append_string(&quoted, text);
-    if (quoted.len >= 2)
-        buf_append(out, quoted.at + 1, quoted.len - 2);
-    buf_release(&quoted);
-}
-
 static void append_show(const struct model_file *file, const struct bert_config *c, struct buf *out)
 {
     const struct safetensors *s = file->safetensors;
@@ -56,9 +45,9 @@ static void append_show(const struct model_file *file, const struct bert_config 
                (double)file->map.len / 1e6);
     for (size_t i = 0; i < s->n_pairs; i++) {
         buf_append_text(out, "  ");
-        append_safe(out, s->pairs[i].key);
+        model_gguf_append_safe(out, s->pairs[i].key);
         buf_append_text(out, ": ");
-        append_safe(out, s->pairs[i].value);
+        model_gguf_append_safe(out, s->pairs[i].value);
         buf_append_char(out, '\n');
     }
     for (size_t i = 0; i < s->n_tensors; i++) {
@@ -66,7 +55,7 @@ static void append_show(const struct model_file *file, const struct bert_config 
         size_t begin = out->len;
         append_shape(&s->tensors[i], out);
         buf_printf(out, "%*s", out->len - begin < 14 ? (int)(14 - (out->len - begin)) : 1, "");
-        append_safe(out, s->tensors[i].name);
+        model_gguf_append_safe(out, s->tensors[i].name);
         buf_append_char(out, '\n');
     }
 }
@@ -138,6 +127,10 @@ enum rc cmd_model_show(struct cli *cli, struct err *err)
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     if (rc)
         return rc;
+    if (file.gguf) {
+        model_gguf_show(&file, cli->config.json, &out);
+        return cli_print(&out, err);
+    }
     has_config = model_file_config(cli, &file, &config, err) == RC_OK; /* an adapter has none */
     if (cli->config.json) {
         struct json_writer w;
@@ -188,9 +181,13 @@ enum rc cmd_model_tokenize(struct cli *cli, struct err *err)
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     json_writer_init(&w, &out);
     if (rc == RC_OK)
-        rc = model_file_wordpiece(cli, &file, &wordpiece, err);
-    if (rc == RC_OK)
         rc = read_text(cli, &text, err);
+    if (rc == RC_OK && file.gguf) {
+        rc = model_gguf_tokenize(cli, file.path, text, &out, err);
+        return rc ? rc : cli_print(&out, err);
+    }
+    if (rc == RC_OK)
+        rc = model_file_wordpiece(cli, &file, &wordpiece, err);
     if (rc == RC_OK)
         rc = tokenize(cli, wordpiece, text, &ids, &n, err);
     if (rc)
@@ -348,6 +345,12 @@ enum rc cmd_model_logits(struct cli *cli, struct err *err)
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     if (rc == RC_OK)
+        rc = read_text(cli, &text, err);
+    if (rc == RC_OK && file.gguf) {
+        rc = model_gguf_logits(cli, file.path, text, &out, err);
+        return rc ? rc : cli_print(&out, err);
+    }
+    if (rc == RC_OK)
         rc = compute_kernels(cli, &kernels, err);
     if (rc == RC_OK)
         rc = open_base(cli, &base, err);
@@ -355,8 +358,6 @@ enum rc cmd_model_logits(struct cli *cli, struct err *err)
         rc = predictor_open(base, file.map.at, file.map.len, &kernels, &predictor, err);
     if (rc == RC_INVALID && !base)
         cli_hint(cli, rc, "--base=NAME says which base the adapter stands on");
-    if (rc == RC_OK)
-        rc = read_text(cli, &text, err);
     if (rc)
         return rc;
 

@@ -14,7 +14,7 @@
 #define KEYS    "keys"
 #define MODEL   "look inside a model"
 #define MODEL_DETAILS \
-    "MODEL is a .safetensors file, a folder with model.safetensors, or the name of a pulled base."
+    "MODEL is a .safetensors or .gguf file, a folder with one, or the name of a pulled base."
 #define SETUP    "set up"
 #define VERSIONS "versions"
 
@@ -340,14 +340,34 @@ const struct command cli_commands[] = {
     {
         .name = "model logits",
         .group = MODEL,
-        ARGUMENTS("ADAPTER [TEXT]", 1, 2),
-        .summary = "what an adapter thinks of a text: log-probability and probability per label",
-        .details = "ADAPTER is a file that shoal build made. The text is what the model reads:\n"
-                   "\"name: value\" lines. No rule, calibration or threshold has a say here.",
+        ARGUMENTS("ADAPTER | MODEL [TEXT]", 1, 2),
+        .summary = "what an adapter or a decoder thinks of a text",
+        .details = "ADAPTER is a file that shoal build made: log-probability and probability of\n"
+                   "each label. The text is what the model reads: \"name: value\" lines. No rule,\n"
+                   "calibration or threshold has a say here. MODEL is a decoder: logit and\n"
+                   "probability of the 20 most probable next tokens.",
         .example = "shoal model logits adapter.safetensors 'body: where is it?' "
                    "--base=all-minilm-l6-v2",
         .run = cmd_model_logits,
-        .options = { { "base", "NAME", "the pulled base it stands on; a linear one has none" } },
+        .options = { { "base", "NAME", "the pulled base it stands on; a linear one has none" },
+                     { "f32", NULL, "of a decoder: f32 instead of int8, which serves" } },
+    },
+    {
+        .name = "model generate",
+        .group = MODEL,
+        ARGUMENTS("MODEL [TEXT]", 1, 2),
+        .summary = "go on with a text (an argument, else standard input), or answer it",
+        .details =
+            "MODEL is a decoder: a .gguf file, a folder with model.gguf, or the name of a\n"
+            "pulled base. The same text, options and seed give the same tokens on every CPU.",
+        .example = "shoal model generate smollm2-135m-instruct 'What is an invoice?' --chat",
+        .run = cmd_model_generate,
+        .options = { { "chat", NULL, "the text is what a user says: the model answers" },
+                     { "system", "TEXT", "with --chat: what the model is told first" },
+                     { "tokens", "N", "to write at most; 64 unless given" },
+                     { "temperature", "T", "0, the default: always the most probable token" },
+                     { "seed", "N", "of the draws; 0 unless given" },
+                     { "f32", NULL, "compute in f32 instead of int8, which serves" } },
     },
 };
 

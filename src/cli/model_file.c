@@ -45,12 +45,23 @@ static enum rc set_paths(struct cli *cli, const char *place, struct model_file *
 
     if (is_folder(place)) {
         file->folder = place;
-        file->path = fs_join(&cli->arena, place, "model.safetensors");
+        file->path = fs_join(&cli->arena, place, "model.gguf");
+        if (file->path && !fs_exists(file->path))
+            file->path = fs_join(&cli->arena, place, "model.safetensors");
     } else {
         file->path = place;
         file->folder = slash ? arena_strndup(&cli->arena, place, (size_t)(slash - place)) : ".";
     }
     return file->folder && file->path ? RC_OK : arena_fail(&cli->arena, err, "path of the model");
+}
+
+static enum rc parse(struct cli *cli, struct model_file *file, struct err *err)
+{
+    const struct fs_map *map = &file->map;
+
+    if (map->len >= 4 && memcmp(map->at, "GGUF", 4) == 0)
+        return gguf_parse(map->at, map->len, &cli->arena, &file->gguf, err);
+    return safetensors_parse(map->at, map->len, &cli->arena, &file->safetensors, err);
 }
 
 enum rc model_file_open(struct cli *cli, const char *name, struct model_file *ret_file,
@@ -67,7 +78,7 @@ enum rc model_file_open(struct cli *cli, const char *name, struct model_file *re
     if (rc)
         return rc;
 
-    rc = safetensors_parse(file.map.at, file.map.len, &cli->arena, &file.safetensors, err);
+    rc = parse(cli, &file, err);
     if (rc) {
         fs_map_close(&file.map);
         return err_context(err, "%s", file.path);
@@ -96,8 +107,11 @@ enum rc model_file_config(struct cli *cli, const struct model_file *file,
                           struct bert_config *ret_config, struct err *err)
 {
     struct str text = { 0 };
-    enum rc rc = read_side_file(cli, file, "config.json", &text, err);
+    enum rc rc = RC_OK;
 
+    if (file->gguf)
+        return err_set(err, RC_INVALID, "'%s' is no encoder: it is a GGUF file", file->path);
+    rc = read_side_file(cli, file, "config.json", &text, err);
     if (rc)
         return rc;
     rc = bert_config_parse(text, ret_config, err);
@@ -108,8 +122,11 @@ enum rc model_file_wordpiece(struct cli *cli, const struct model_file *file,
                              struct wordpiece **ret_wordpiece, struct err *err)
 {
     struct str text = { 0 };
-    enum rc rc = read_side_file(cli, file, "vocab.txt", &text, err);
+    enum rc rc = RC_OK;
 
+    if (file->gguf)
+        return err_set(err, RC_INVALID, "'%s' is no encoder: it is a GGUF file", file->path);
+    rc = read_side_file(cli, file, "vocab.txt", &text, err);
     if (rc)
         return rc;
     rc = wordpiece_open(text, &cli->arena, ret_wordpiece, err);

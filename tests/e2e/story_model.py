@@ -13,6 +13,12 @@ def tiny_base(world):
     return folder
 
 
+def tiny_decoder(world):
+    folder = world.folder / "tiny-decoder"
+    subprocess.run([sys.executable, SOURCE / "tools/tiny_decoder.py", folder], check=True)
+    return folder
+
+
 @story
 def a_model_shows_its_shape_and_its_tensors(world):
     shown = world.shoal("model", "show", tiny_base(world), "--json").json()
@@ -61,6 +67,57 @@ def int8_stays_close_to_f32(world):
 def a_text_over_the_positions_is_an_error_and_never_cut(world):
     result = world.shoal("model", "embed", tiny_base(world), "late " * 600, status=1)
     assert "602 tokens, the model 512 positions" in result.err, result.err
+
+
+@story
+def a_decoder_shows_its_keys_and_its_tensors(world):
+    shown = world.shoal("model", "show", tiny_decoder(world), "--json").json()
+    assert shown["metadata"]["llama.block_count"] == "2", shown["metadata"]
+    tensors = {t["name"]: (t["type"], t["shape"]) for t in shown["tensors"]}
+    assert tensors["blk.1.ffn_down.weight"] == ("Q4_1", [64, 96]), tensors
+    text = world.shoal("model", "show", world.folder / "tiny-decoder/model.gguf").out
+    assert "llama.attention.head_count_kv: 1" in text and "Q8_0 288 x 64      token_embd.weight" in text, text
+
+
+@story
+def a_text_is_shown_as_a_decoder_sees_it(world):
+    tokens = world.shoal("model", "tokenize", tiny_decoder(world), "the <|im_end|>é", "--json").json()
+    assert [t["piece"] for t in tokens][:3] == ["t", "he", " "] and len(tokens) == 14, tokens
+    assert world.shoal("model", "tokenize", world.folder / "tiny-decoder", "the").out.endswith("'he'\n")
+
+
+@story
+def a_decoder_writes_the_same_tokens_on_every_kernel_row(world):
+    decoder = tiny_decoder(world)
+    for flags in (["--tokens=20"], ["--tokens=20", "--temperature=0.9", "--seed=3"], ["--chat", "--system=Be kind."]):
+        best = world.shoal("model", "generate", decoder, "the parcel", "--json", *flags).json()
+        scalar = world.shoal("model", "generate", decoder, "the parcel", "--json", "--cpu=scalar", *flags).json()
+        assert best == scalar and (best["ended"] or len(best["ids"]) in (20, 64)), (best, scalar)
+    one, other = (world.shoal("model", "generate", decoder, "the parcel", "--json", "--temperature=2",
+                              f"--seed={seed}").json() for seed in (1, 2))
+    assert one["ids"] != other["ids"]
+
+
+@story
+def the_next_token_is_the_one_that_generate_writes(world):
+    decoder = tiny_decoder(world)
+    likely = world.shoal("model", "logits", decoder, "the parcel", "--json").json()
+    written = world.shoal("model", "generate", decoder, "the parcel", "--json", "--tokens=1").json()
+    assert len(likely) == 20 and likely[0]["id"] == written["ids"][0], (likely[0], written)
+    assert sorted((t["logit"] for t in likely), reverse=True) == [t["logit"] for t in likely]
+    f32 = world.shoal("model", "logits", decoder, "the parcel", "--json", "--f32").json()
+    assert abs(f32[0]["logit"] - next(t["logit"] for t in likely if t["id"] == f32[0]["id"])) < 0.5
+
+
+@story
+def what_does_not_fit_a_decoder_is_an_error(world):
+    decoder = tiny_decoder(world)
+    long = world.shoal("model", "generate", decoder, "x" * 100, status=1)
+    assert "100 tokens and 64 more, the model has 128 positions" in long.err, long.err
+    assert "is no encoder" in world.shoal("model", "embed", decoder, "x", status=1).err
+    assert "is no decoder" in world.shoal("model", "generate", tiny_base(world), "x", status=1).err
+    assert "the text is empty" in world.shoal("model", "generate", decoder, "", status=1).err
+    assert "--temperature=nan" in world.shoal("model", "generate", decoder, "x", "--temperature=nan", status=2).err
 
 
 @story

@@ -2,29 +2,25 @@
 #include "tests/support/test.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "engine/gguf/gguf.h"
 #include "engine/model/decoder.h"
+#include "engine/model/decoder_base.h"
 
 #include <math.h>
 
 enum {
-    FILE_ARENA_BYTES = 64 << 20,
-    MODEL_ARENA_BYTES = 1024 << 20,
+    MODEL_ARENA_BYTES = 2040 << 20,
     CAPACITY = 512,
     STEP = 512, /* of tests/golden/llama.jsonl */
     GOLDEN_TEXTS = 4,
+    IDS_MAX = 2048,
 };
 
 static const float golden_tolerance = 1e-4f; /* of the largest logit */
 
-/* The base's file, opened once. */
-static struct {
-    struct arena arena;
-    struct fs_map map;
-    struct llama_file file;
-} base;
+static struct decoder_base *base; /* opened once */
 
 /* A decoder of it on one CPU row. */
 struct fixture {
@@ -38,16 +34,10 @@ struct fixture {
 static void open_base(void)
 {
     char path[4096];
-    struct gguf *gguf;
     struct err err;
     const char *found = test_decoder_path("model.gguf", path);
 
-    if (base.map.at)
-        return;
-    arena_init(&base.arena, FILE_ARENA_BYTES);
-    if (fs_map_open(found, &base.map, &err) ||
-        gguf_parse(base.map.at, base.map.len, &base.arena, &gguf, &err) ||
-        llama_file_open(gguf, &base.arena, &base.file, &err))
+    if (!base && decoder_base_open(found, &base, &err))
         fail_msg("%s", err.message);
 }
 
@@ -56,7 +46,7 @@ static void open_decoder(struct fixture *f, enum dense_precision precision, enum
     open_base();
     arena_init(&f->arena, MODEL_ARENA_BYTES);
     kernels_init(&f->kernels, cpu);
-    if (decoder_new(&base.file, precision, &f->kernels, &f->arena, &f->decoder, &f->err) ||
+    if (decoder_new(&base->llama, precision, &f->kernels, &f->arena, &f->decoder, &f->err) ||
         decoder_session_new(f->decoder, &f->kernels, CAPACITY, &f->arena, &f->session, &f->err))
         fail_msg("%s", f->err.message);
 }
@@ -240,16 +230,71 @@ static void logits_are_the_same_bytes_on_every_cpu(void **state)
     arena_release(&kept);
 }
 
+/* Texts of people, some IDS_MAX tokens. */
+static size_t real_ids(struct arena *arena, int32_t *ids)
+{
+    char path[4096];
+    struct fs_map lines;
+    struct json *line;
+    struct buf all;
+    struct err err;
+    size_t n_ids = 0;
+
+    if (fs_map_open(test_data_path("banking77/train.jsonl", path), &lines, &err))
+        fail_msg("%s", err.message);
+    buf_init(&all, 1 << 16);
+    const char *at = (const char *)lines.at;
+    for (size_t i = 0; all.len < 7600; i++, at = strchr(at, '\n') + 1)
+        if (i % 20 == 0) { /* of many intents: the file is in their order */
+            assert_int_equal(json_parse((struct str){ at, (size_t)(strchr(at, '\n') - at) },
+                                        JSON_DUPLICATES_REFUSED, arena, &line, &err),
+                             RC_OK);
+            buf_append_str(&all, json_find(line, "input")->text);
+            buf_append_char(&all, '\n');
+        }
+    fs_map_close(&lines);
+    if (bpe_encode(base->bpe, buf_str(&all), IDS_MAX, ids, &n_ids, &err))
+        fail_msg("%s", err.message);
+    buf_release(&all);
+    return n_ids;
+}
+
+static void int8_raises_perplexity_by_at_most_a_hundredth(void **state)
+{
+    static const enum dense_precision precisions[] = { DENSE_INT8, DENSE_F32 };
+    static int32_t ids[IDS_MAX];
+    double nats[2] = { 0 };
+    size_t n_ids = 0;
+    (void)state;
+
+    for (size_t p = 0; p < 2; p++) {
+        struct fixture f;
+
+        open_decoder(&f, precisions[p], cpu_best());
+        n_ids = real_ids(&f.arena, ids);
+        for (size_t at = 0, n; at + 1 < n_ids; at += n) { /* texts of CAPACITY tokens */
+            n = n_ids - at < CAPACITY ? n_ids - at : CAPACITY;
+            nats[p] += nats_of(all_logits(&f, ids + at, n), ids + at, n,
+                               decoder_config(f.decoder)->n_words);
+        }
+        arena_release(&f.arena);
+    }
+    double rise = exp((nats[0] - nats[1]) / (double)(n_ids - 1)) - 1.0;
+    print_message("# %zu tokens: perplexity %.3f, %+.3f %%\n", n_ids,
+                  exp(nats[1] / (double)(n_ids - 1)), 100 * rise);
+    assert_true(n_ids > IDS_MAX / 2 && rise <= 0.01);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f32_logits_are_within_1e4_of_transformers),
         cmocka_unit_test(states_do_not_depend_on_how_a_text_is_cut_or_where_its_prefix_was_read),
+        cmocka_unit_test(int8_raises_perplexity_by_at_most_a_hundredth),
         cmocka_unit_test(logits_are_the_same_bytes_on_every_cpu),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-    arena_release(&base.arena);
-    fs_map_close(&base.map);
+    decoder_base_close(base);
     return failed;
 }

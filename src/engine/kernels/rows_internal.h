@@ -90,16 +90,18 @@ static void quantise(const struct kernels_int8_rows *rows, const float *x)
                        x + b * KERNELS_BLOCK);
 }
 
-/* Four outputs at a time share what is loaded of x; each is a sum of its own. */
+/* Four outputs at a time share what is loaded of x; each is a sum of its own. Rows are the inner
+ * loop: the weights of four outputs stay in the cache for all of them. */
 static void linear_f32(float *y, const float *x, const float *w, const float *bias, size_t n_rows,
                        size_t n_outputs, size_t n_inputs)
 {
     ASSERT(n_inputs % LANES == 0);
-    for (size_t m = 0; m < n_rows; m++) {
-        for (size_t n = 0; n < n_outputs; n += 4) {
+    for (size_t n = 0; n < n_outputs; n += 4) {
+        size_t n_left = n_outputs - n < 4 ? n_outputs - n : 4;
+
+        for (size_t m = 0; m < n_rows; m++) {
             struct lanes sums[4] = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f),
                                      lanes_set(0.0f) };
-            size_t n_left = n_outputs - n < 4 ? n_outputs - n : 4;
 
             for (size_t k = 0; k < n_inputs; k += LANES) {
                 struct lanes inputs = lanes_load(x + m * n_inputs + k);

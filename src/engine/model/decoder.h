@@ -8,7 +8,7 @@
  *
  * Every matrix product is int8 (DENSE_INT8: what serves) or f32 (DENSE_F32: what it is compared
  * with); all else is f32 and the same code. A state depends on the tokens up to its own alone, to
- * the last bit: not on how they were cut into calls, on what else ran, the number of workers or
+ * the last bit: not on how they were cut into calls, on what else ran, or on
  * the CPU (kernels.h).
  *
  * A text on its way is a struct decoder_text: the keys and values of its tokens. What many texts
@@ -21,7 +21,6 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/pool.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/dense.h"
 #include "engine/model/llama.h"

@@ -613,7 +613,7 @@ static enum rc find_alias(struct store_tx *tx, const char *slm, const char *alia
 struct alias_move {
     const char *slm, *alias;
     struct alias_state now;
-    const char *to;     /* digest */
+    struct digest to;
     int64_t before_seq; /* what a rollback of this returns to; 0: none */
     bool is_rollback;
     const char *principal, *why;
@@ -627,7 +627,8 @@ static enum rc move_alias(struct registry *registry, struct store_tx *tx,
         "insert into alias_history (slm, alias, seq, from_digest, to_digest, before_seq,"
         " is_rollback, principal, at_ms, why) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         STORE_ARGS(store_text(move->slm), store_text(move->alias), store_i64(move->now.seq + 1),
-                   store_text(move->now.seq ? move->now.digest.hex : NULL), store_text(move->to),
+                   store_text(move->now.seq ? move->now.digest.hex : NULL),
+                   store_text(move->to.hex),
                    move->before_seq ? store_i64(move->before_seq) : store_null(),
                    store_i64(move->is_rollback), store_text(move->principal),
                    store_i64(registry->clock.now_ms(registry->clock.self)), store_text(move->why)),
@@ -651,7 +652,7 @@ static enum rc promote(struct registry *registry, struct alias_move *move, const
         return rc;
     if (move->now.seq && digest_equal(&move->now.digest, &version.digest))
         return RC_OK;
-    move->to = version.digest.hex;
+    move->to = version.digest;
     move->before_seq = move->now.seq;
     rc = move_alias(registry, tx, move, err);
     if (rc)
@@ -736,7 +737,7 @@ enum rc registry_rollback(struct registry *registry, const char *slm, const char
     rc = find_earlier(tx, &move, move.now.before_seq, &earlier, &move.before_seq, err);
     if (rc)
         return rc;
-    move.to = earlier.hex;
+    move.to = earlier;
     rc = move_alias(registry, tx, &move, err);
     if (rc)
         return rc;

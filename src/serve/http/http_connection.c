@@ -354,7 +354,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct http_connection *c = stream->data;
     struct http_server *server = c->server;
 
-    if (n < 0 && n == UV_EOF && c->state == HTTP_STATE_ANSWERING) {
+    if (n == UV_EOF && c->state == HTTP_STATE_ANSWERING) {
         c->saw_end = true; /* it has asked all it wanted: let it have the answer */
         uv_read_stop(stream);
     } else if (n < 0) {

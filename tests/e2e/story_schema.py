@@ -98,4 +98,10 @@ def every_spec_and_flow_of_the_examples_has_the_form(world):
             judge.validate(yaml.safe_load(path.read_text()))
 
 
+@story
+def the_workspace_of_the_examples_has_no_error_its_flow_and_contracts_included(world):
+    result = world.shoal("check", cwd=SOURCE / "examples/ecommerce")
+    assert "1 flow checked, 0 errors" in result.out, result.out
+
+
 tell()

@@ -63,7 +63,7 @@ static struct writer_result write_with(struct fixture *f, const struct copies *c
                                    .temperature = temperature,
                                    .seed = seed };
     struct decoder_text *text;
-    struct writer_result result;
+    struct writer_result result = { 0 };
 
     buf_init(out, 1 << 16);
     if (decoder_text_new(f->decoder, CAPACITY, &f->arena, &text, &f->err) ||

@@ -13,10 +13,11 @@ enum { ARENA_BYTES = 8 << 20, FILE_BYTES_MAX = 1 << 20 };
 /* A file in the making. */
 static struct buf file;
 
+/* Little-endian; zeros behind the eighth byte. */
 static void put(uint64_t value, size_t n_bytes)
 {
     for (size_t i = 0; i < n_bytes; i++)
-        buf_append_char(&file, (char)(value >> 8 * i));
+        buf_append_char(&file, i < 8 ? (char)(value >> 8 * i) : '\0');
 }
 
 static void put_text(struct str text)

@@ -2,10 +2,15 @@
 
 #include "base/exact_math.h"
 #include "base/macros.h"
-#include "base/mem.h"
+#include "engine/tokenizer/chatml.h"
 #include "engine/train/train_random.h"
 
 #include <math.h>
+#include <string.h>
+
+enum {
+    PROMPT_BYTES_MAX = 4 * CHATML_TOKENS_MAX * sizeof(int32_t)
+}; /* what was outgrown included */
 
 /* One text on its way. */
 struct writing {
@@ -17,52 +22,27 @@ struct writing {
     struct writer_result result;
 };
 
-/* The ids of "<|im_start|>NAME\nTEXT<|im_end|>\n"; without a text only up to its place. */
-static enum rc add_turn(const struct bpe *bpe, const char *name, const struct str *text,
-                        size_t max_ids, int32_t *ids, size_t *n_ids, struct err *err)
-{
-    int32_t start = bpe_find_special(bpe, "<|im_start|>"),
-            end = bpe_find_special(bpe, "<|im_end|>");
-    const struct str parts[] = { str_of(name), STR("\n"), text ? *text : (struct str){ 0 } };
-
-    if (start < 0 || end < 0)
-        return err_set(err, RC_UNSUPPORTED, "the vocabulary has no <|im_start|> and <|im_end|>");
-    CLEANUP(buf_releasep) struct buf turn = { 0 };
-    buf_init(&turn, BPE_TEXT_BYTES_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        buf_append_str(&turn, parts[i]);
-    enum rc rc = buf_rc(&turn, "a turn of a prompt", err);
-    if (rc)
-        return rc;
-
-    size_t n;
-    if (*n_ids + 4 > max_ids)
-        return err_set(err, RC_LIMIT, "the prompt has more than %zu tokens", max_ids);
-    ids[(*n_ids)++] = start;
-    rc = bpe_encode(bpe, buf_str(&turn), max_ids - *n_ids - 3, ids + *n_ids, &n, err);
-    if (rc)
-        return rc;
-    *n_ids += n;
-    if (!text)
-        return RC_OK;
-    ids[(*n_ids)++] = end;
-    rc = bpe_encode(bpe, STR("\n"), 2, ids + *n_ids, &n, err);
-    *n_ids += rc ? 0 : n;
-    return rc;
-}
-
 enum rc writer_prompt(const struct bpe *bpe, struct str system, struct str user, size_t max_ids,
                       int32_t *ret_ids, size_t *ret_n_ids, struct err *err)
 {
-    enum rc rc;
+    CLEANUP(arena_release) struct arena arena;
+    struct chatml chat;
 
-    *ret_n_ids = 0;
-    rc = add_turn(bpe, "system", &system, max_ids, ret_ids, ret_n_ids, err);
+    arena_init(&arena, PROMPT_BYTES_MAX);
+    enum rc rc = chatml_init(&chat, bpe, &arena, err);
     if (rc == RC_OK)
-        rc = add_turn(bpe, "user", &user, max_ids, ret_ids, ret_n_ids, err);
+        rc = chatml_add(&chat, STR("system"), system, err);
     if (rc == RC_OK)
-        rc = add_turn(bpe, "assistant", NULL, max_ids, ret_ids, ret_n_ids, err);
-    return rc;
+        rc = chatml_add(&chat, STR("user"), user, err);
+    if (rc == RC_OK)
+        rc = chatml_begin_answer(&chat, err);
+    if (rc)
+        return rc;
+    if (chat.n_ids > max_ids)
+        return err_set(err, RC_LIMIT, "the prompt has more than %zu tokens", max_ids);
+    memcpy(ret_ids, chat.ids, chat.n_ids * sizeof(*ret_ids));
+    *ret_n_ids = chat.n_ids;
+    return RC_OK;
 }
 
 /* Makes the logits those of a draw. */

@@ -2,6 +2,7 @@
 
 #include "base/exact_math.h"
 #include "base/macros.h"
+#include "engine/train/train_random.h"
 
 #include <math.h>
 
@@ -15,14 +16,13 @@ static size_t best_of(const float *logits, size_t n)
     return best;
 }
 
-/* splitmix64 (Steele et al. 2014); the upper 53 bits, in [0, 1). */
+/* splitmix64, one number on; the upper 53 bits, in [0, 1). */
 static double draw(uint64_t *state)
 {
-    uint64_t x = *state += 0x9E3779B97F4A7C15u;
+    uint64_t x = train_random(*state, 0);
 
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-    return (double)((x ^ x >> 31) >> 11) * 0x1p-53;
+    *state += TRAIN_RANDOM_STEP;
+    return (double)(x >> 11) * 0x1p-53;
 }
 
 /* Relative to the best one, and 0 where it could not be told from 0 in the sum. */

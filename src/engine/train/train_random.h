@@ -7,9 +7,11 @@
 
 #include <stdint.h>
 
+#define TRAIN_RANDOM_STEP 0x9E3779B97F4A7C15u /* from one number to the next, added to the key */
+
 static inline uint64_t train_random(uint64_t key, uint64_t number)
 {
-    uint64_t z = key + (number + 1) * 0x9E3779B97F4A7C15u;
+    uint64_t z = key + (number + 1) * TRAIN_RANDOM_STEP;
 
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;

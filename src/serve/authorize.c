@@ -1,6 +1,9 @@
 #include "serve/authorize.h"
 
+#include "serve/http/http_status.h"
+
 #include <strings.h>
+#include <unistd.h>
 
 void serve_authorizer_init(struct serve_authorizer *a, struct record *record, struct clock clock)
 {
@@ -56,4 +59,30 @@ enum rc serve_authenticate(struct serve_authorizer *a, struct str header,
         return rc;
     *known = (struct serve_key){ digest, generation, *ret_principal };
     return RC_OK;
+}
+
+int serve_admit_key(struct http_exchange *x, struct serve_authorizer *a, unsigned scopes,
+                    const char *unauthenticated, struct principal *ret_principal)
+{
+    struct err err;
+    enum rc rc = serve_authenticate(a, http_request_header(x->request, "authorization"),
+                                    ret_principal, &err);
+
+    if (rc == RC_DENIED) {
+        http_error_body(&x->body, &(struct http_error){ 401, unauthenticated, err.message, NULL });
+        return 401;
+    }
+    if (!rc && !(ret_principal->scopes & scopes))
+        rc = err_set(&err, RC_DENIED, "the key lacks the scope that this needs");
+    return rc ? http_error(x, &err) : 0;
+}
+
+int serve_admit_owner(struct http_exchange *x, const char *owner)
+{
+    struct err err;
+
+    if (x->has_peer && (x->peer_uid == geteuid() || x->peer_uid == 0))
+        return 0;
+    err_set(&err, RC_DENIED, "the admin socket is for the %s's own user", owner);
+    return http_error(x, &err);
 }

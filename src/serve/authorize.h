@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "record/principal.h"
+#include "serve/http/http_server.h"
 
 #include <stdatomic.h>
 
@@ -40,5 +41,15 @@ void serve_authorizer_forget(struct serve_authorizer *a);
  */
 MUST_CHECK enum rc serve_authenticate(struct serve_authorizer *a, struct str header,
                                       struct principal *ret_principal, struct err *err);
+
+/* Admission of a request by its key, which must have one of the scopes. 0: admitted, as
+ * *ret_principal; else the status of the error that is now its answer. unauthenticated: the error's
+ * code when the key is not good. */
+int serve_admit_key(struct http_exchange *x, struct serve_authorizer *a, unsigned scopes,
+                    const char *unauthenticated, struct principal *ret_principal);
+
+/* Admission to an admin socket: its owner's user and root. The socket's mode keeps others out
+ * already; this is the kernel's word on top of it. owner: "service", for the message. */
+int serve_admit_owner(struct http_exchange *x, const char *owner);
 
 #endif

@@ -7,7 +7,6 @@
 #include "spec/workspace.h"
 
 #include <time.h>
-#include <unistd.h>
 
 enum { TEAMS_BYTES_MAX = 1 << 20, TEAMS_MAX = 1000 };
 
@@ -153,28 +152,14 @@ static int admit_public(struct http_exchange *x, void *self)
         arena_fail(&x->arena, &err, "principal");
         return http_error(x, &err);
     }
-    enum rc rc = serve_authenticate(
-        &c->authorizer, http_request_header(x->request, "authorization"), principal, &err);
-    if (rc == RC_DENIED) {
-        http_error_body(&x->body,
-                        &(struct http_error){ 401, "unauthenticated", err.message, NULL });
-        return 401;
-    }
-    if (!rc && !(principal->scopes & scope_of(x)))
-        rc = err_set(&err, RC_DENIED, "the key lacks the scope that this needs");
     x->context = principal;
-    return rc ? http_error(x, &err) : 0;
+    return serve_admit_key(x, &c->authorizer, scope_of(x), "unauthenticated", principal);
 }
 
 static int admit_admin(struct http_exchange *x, void *self)
 {
-    struct err err;
-
     (void)self;
-    if (x->has_peer && (x->peer_uid == geteuid() || x->peer_uid == 0))
-        return 0;
-    err_set(&err, RC_DENIED, "the admin socket is for the coordinator's own user");
-    return http_error(x, &err);
+    return serve_admit_owner(x, "coordinator");
 }
 
 /* The last one is for the admin socket alone. */

@@ -6,7 +6,6 @@
 #include "serve/http/http_status.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 /* ---- from the server's thread to the worker */
 
@@ -101,15 +100,11 @@ static void *work(void *self)
 /* ---- who may */
 
 /* The chat API's clients know another word for it. */
-static int refuse_unauthenticated(struct http_exchange *x, const struct err *err)
+static const char *unauthenticated_code(enum serve_kind kind)
 {
-    bool is_chat = x->route->kind == SERVE_CHAT || x->route->kind == SERVE_LIST_MODELS ||
-                   x->route->kind == SERVE_SHOW_MODEL;
-    struct http_error error = { 401, is_chat ? "invalid_api_key" : "unauthenticated", err->message,
-                                NULL };
+    bool is_chat = kind == SERVE_CHAT || kind == SERVE_LIST_MODELS || kind == SERVE_SHOW_MODEL;
 
-    http_error_body(&x->body, &error);
-    return error.status;
+    return is_chat ? "invalid_api_key" : "unauthenticated";
 }
 
 static unsigned scope_of(enum serve_kind kind)
@@ -145,27 +140,16 @@ static int admit_public(struct http_exchange *x, void *self)
         arena_fail(&x->arena, &err, "caller");
         return http_error(x, &err);
     }
-    enum rc rc =
-        serve_authenticate(&service->authorizer, http_request_header(x->request, "authorization"),
-                           &caller->principal, &err);
-    if (rc == RC_DENIED)
-        return refuse_unauthenticated(x, &err);
-    if (!rc && !(caller->principal.scopes & scope_of((enum serve_kind)x->route->kind)))
-        rc = err_set(&err, RC_DENIED, "the key lacks the scope that this needs");
+    enum serve_kind kind = (enum serve_kind)x->route->kind;
     x->context = caller;
-    return rc ? http_error(x, &err) : 0;
+    return serve_admit_key(x, &service->authorizer, scope_of(kind), unauthenticated_code(kind),
+                           &caller->principal);
 }
 
-/* The socket's mode keeps others out already; the kernel's word on top of it. */
 static int admit_admin(struct http_exchange *x, void *self)
 {
-    struct err err;
-
     (void)self;
-    if (x->has_peer && (x->peer_uid == geteuid() || x->peer_uid == 0))
-        return 0;
-    err_set(&err, RC_DENIED, "the admin socket is for the service's own user");
-    return http_error(x, &err);
+    return serve_admit_owner(x, "service");
 }
 
 static void note_answered(const struct http_exchange *x, int status, void *self)

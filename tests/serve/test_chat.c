@@ -28,29 +28,31 @@ static struct json *parse(struct service_fixture *f, const char *answer, int sta
     return body;
 }
 
-/* Members by name; a number is an index of an array: "choices", "0", "message". */
+/* Members by name, which must be there; a number is an index of an array: "choices", "0". */
 static const struct json *at(const struct json *v, const char *const *path)
 {
-    for (; *path && v; path++)
+    for (; *path; path++) {
         v = **path >= '0' && **path <= '9'
                 ? (v->type == JSON_ARRAY && v->n > (size_t)(**path - '0') ? &v->items[**path - '0']
                                                                           : NULL)
                 : json_find(v, *path);
+        if (!v)
+            fail_msg("no %s", *path);
+    }
     return v;
 }
 #define AT(v, ...) at((v), (const char *const[]){ __VA_ARGS__, NULL })
 
 static void assert_text(const struct json *v, const char *text)
 {
-    if (!v || v->type != JSON_STRING || !str_is(v->text, text))
-        fail_msg("want '%s', got '%.*s'", text, v ? (int)v->text.len : 0, v ? v->text.at : "");
+    if (v->type != JSON_STRING || !str_is(v->text, text))
+        fail_msg("want '%s', got '%.*s'", text, (int)v->text.len, v->text.at);
 }
 
 static int64_t number(const struct json *v)
 {
     int64_t value = -1;
 
-    assert_non_null(v);
     assert_true(json_to_i64(v, &value));
     return value;
 }
@@ -62,13 +64,13 @@ static void assert_error(struct service_fixture *f, const char *answer, int stat
     const struct json *error = json_find(parse(f, answer, status), "error");
 
     assert_non_null(error);
-    assert_true(json_find(error, "message")->text.len > 0);
-    assert_text(json_find(error, "type"), type);
-    assert_text(json_find(error, "code"), code);
+    assert_true(AT(error, "message")->text.len > 0);
+    assert_text(AT(error, "type"), type);
+    assert_text(AT(error, "code"), code);
     if (param)
-        assert_text(json_find(error, "param"), param);
+        assert_text(AT(error, "param"), param);
     else
-        assert_int_equal(json_find(error, "param")->type, JSON_NULL);
+        assert_int_equal(AT(error, "param")->type, JSON_NULL);
 }
 
 static void assert_refused(struct service_fixture *f, const char *body, const char *code,
@@ -82,7 +84,7 @@ static const char *content_of(struct service_fixture *f, const char *body)
     const struct json *content =
         AT(parse(f, chat(f, body), 200), "choices", "0", "message", "content");
 
-    assert_true(content && content->type == JSON_STRING);
+    assert_int_equal(content->type, JSON_STRING);
     return content->text.at;
 }
 
@@ -91,12 +93,12 @@ static void a_completion_has_every_member_that_the_api_requires(void **state)
     struct service_fixture *f = *state;
     const struct json *r = parse(f, chat(f, ASK "}"), 200);
 
-    assert_true(str_starts_with(json_find(r, "id")->text, "dec_"));
-    assert_text(json_find(r, "object"), "chat.completion");
-    assert_int_equal(number(json_find(r, "created")), f->now_ms / 1000);
-    assert_text(json_find(r, "model"), "support/triage");
-    assert_text(json_find(r, "system_fingerprint"), f->versions[0].hex);
-    assert_int_equal(json_find(r, "choices")->n, 1);
+    assert_true(str_starts_with(AT(r, "id")->text, "dec_"));
+    assert_text(AT(r, "object"), "chat.completion");
+    assert_int_equal(number(AT(r, "created")), f->now_ms / 1000);
+    assert_text(AT(r, "model"), "support/triage");
+    assert_text(AT(r, "system_fingerprint"), f->versions[0].hex);
+    assert_int_equal(AT(r, "choices")->n, 1);
     assert_int_equal(number(AT(r, "choices", "0", "index")), 0);
     assert_text(AT(r, "choices", "0", "message", "role"), "assistant");
     assert_text(AT(r, "choices", "0", "message", "content"),
@@ -112,11 +114,10 @@ static void usage_adds_up_and_counts_the_input_and_the_answer(void **state)
     const struct json *usage = json_find(parse(f, chat(f, ASK "}"), 200), "usage");
 
     /* {"text":"refund my money now, this is urgent"} */
-    assert_int_equal(number(json_find(usage, "prompt_tokens")), 16);
-    assert_true(number(json_find(usage, "completion_tokens")) > 0);
-    assert_int_equal(number(json_find(usage, "total_tokens")),
-                     number(json_find(usage, "prompt_tokens")) +
-                         number(json_find(usage, "completion_tokens")));
+    assert_int_equal(number(AT(usage, "prompt_tokens")), 16);
+    assert_true(number(AT(usage, "completion_tokens")) > 0);
+    assert_int_equal(number(AT(usage, "total_tokens")),
+                     number(AT(usage, "prompt_tokens")) + number(AT(usage, "completion_tokens")));
     assert_int_equal(chat_tokens(STR("  caf\xc3\xa9 no. 12 \n")), 4);
     assert_int_equal(chat_first_tokens(STR("ab, cd"), 2).len, 3);
 }
@@ -252,7 +253,7 @@ static void a_stream_is_role_then_content_then_an_empty_delta_with_the_reason(vo
         const struct json *delta = AT(events[i], "choices", "0", "delta");
         assert_int_equal(delta->n, 1);
         assert_int_equal(AT(events[i], "choices", "0", "finish_reason")->type, JSON_NULL);
-        strncat(text, json_find(delta, "content")->text.at, sizeof(text) - strlen(text) - 1);
+        strncat(text, AT(delta, "content")->text.at, sizeof(text) - strlen(text) - 1);
     }
     assert_int_equal(AT(events[n - 1], "choices", "0", "delta")->n, 0);
     assert_text(AT(events[n - 1], "choices", "0", "finish_reason"), "stop");
@@ -446,7 +447,7 @@ static void one_idempotency_key_is_one_decision_whichever_api_it_came_by(void **
                         first);
     const struct json *d =
         parse(f, fixture_ask(f, "POST", "/v1/slms/triage/decisions", key, URGENT), 200);
-    assert_non_null(strstr(first, json_find(d, "id")->text.at));
+    assert_non_null(strstr(first, AT(d, "id")->text.at));
     assert_error(f,
                  fixture_ask(f, "POST", "/v1/chat/completions", key,
                              "{\"model\":\"triage\"," USER("\"other\"") "}"),
@@ -481,7 +482,7 @@ static void models_are_listed_and_found_by_both_names_and_an_encoded_slash(void 
     struct service_fixture *f = *state;
     const struct json *list = parse(f, fixture_ask(f, "GET", "/v1/models", "", ""), 200);
 
-    assert_text(json_find(list, "object"), "list");
+    assert_text(AT(list, "object"), "list");
     assert_text(AT(list, "data", "0", "id"), "support/triage");
     assert_text(AT(list, "data", "0", "object"), "model");
     assert_int_equal(number(AT(list, "data", "0", "created")), f->now_ms / 1000);

@@ -3,17 +3,28 @@
 
 #include <stdatomic.h>
 
-/* The value of a text member of the answer, as "name":"value"; static. */
-static const char *member(const char *answer, const char *name)
+/* The value of a text member of the answer, as "name":"value". */
+static void copy_member(const char *answer, const char *name, size_t size, char *ret_value)
 {
-    static char value[256];
     char pattern[64];
 
     snprintf(pattern, sizeof(pattern), "\"%s\":\"", name);
     const char *at = strstr(answer, pattern);
     if (!at)
         fail_msg("no %s in '%s'", name, answer);
-    sscanf(at + strlen(pattern), "%255[^\"]", value);
+    at += strlen(pattern);
+    size_t len = strcspn(at, "\"");
+    assert_true(len < size);
+    memcpy(ret_value, at, len);
+    ret_value[len] = '\0';
+}
+
+/* The same; static. */
+static const char *member(const char *answer, const char *name)
+{
+    static char value[256];
+
+    copy_member(answer, name, sizeof(value), value);
     return value;
 }
 
@@ -56,7 +67,7 @@ static void a_decision_can_be_read_again(void **state)
     struct service_fixture *f = *state;
     char path[64], id[RECORD_ID_LEN + 1];
 
-    snprintf(id, sizeof(id), "%s", member(fixture_decide(f, URGENT), "id"));
+    copy_member(fixture_decide(f, URGENT), "id", sizeof(id), id);
     snprintf(path, sizeof(path), "/v1/decisions/%s", id);
     const char *answer = fixture_ask(f, "GET", path, "", "");
     assert_status(answer, 200);
@@ -134,7 +145,7 @@ static void a_flow_sends_and_reads_what_its_contract_names(void **state)
     assert_ok(
         fixture_admin(f, "principal_create", "{\"name\":\"c\",\"scopes\":[\"flow\"]}", &answer),
         &f->err);
-    snprintf(f->key, sizeof(f->key), "%s", member(answer.at, "key"));
+    copy_member(answer.at, "key", sizeof(f->key), f->key);
     buf_release(&answer);
 
     const char *said =
@@ -168,7 +179,7 @@ static void a_key_does_what_its_scopes_say_until_it_is_revoked(void **state)
     assert_ok(
         fixture_admin(f, "principal_create", "{\"name\":\"bot\",\"scopes\":[\"decide\"]}", &answer),
         &f->err);
-    snprintf(f->key, sizeof(f->key), "%s", member(answer.at, "key"));
+    copy_member(answer.at, "key", sizeof(f->key), f->key);
     buf_release(&answer);
     assert_status(fixture_decide(f, URGENT), 200);
     assert_status(fixture_ask(f, "GET", "/v1/slms", "", ""), 403);
@@ -203,12 +214,12 @@ static void one_key_is_one_decision(void **state)
 static void feedback_is_checked_against_the_output_and_exported_as_rows(void **state)
 {
     struct service_fixture *f = *state;
-    char path[80], arguments[1024], file[TEMP_PATH_MAX];
+    char id[RECORD_ID_LEN + 1], path[80], arguments[1024], file[TEMP_PATH_MAX];
     struct buf answer;
     struct str rows;
 
-    snprintf(path, sizeof(path), "/v1/decisions/%s/feedback",
-             member(fixture_decide(f, URGENT), "id"));
+    copy_member(fixture_decide(f, URGENT), "id", sizeof(id), id);
+    snprintf(path, sizeof(path), "/v1/decisions/%s/feedback", id);
     assert_status(fixture_ask(f, "POST", path, "", "{\"output\":{\"priority\":\"highest\"}}"), 400);
     assert_status(fixture_ask(f, "POST", path, "", "{\"output\":{}}"), 400);
     assert_status(fixture_ask(f, "POST", path, "", "{\"verdict\":\"wrong\"}"), 201);
@@ -279,7 +290,7 @@ static void a_replay_gives_the_same_bytes_with_every_kernel(void **state)
     char id[RECORD_ID_LEN + 1], arguments[128];
     struct buf answer;
 
-    snprintf(id, sizeof(id), "%s", member(fixture_decide(f, URGENT), "id"));
+    copy_member(fixture_decide(f, URGENT), "id", sizeof(id), id);
     f->now_ms += 3600 * 1000;
     for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
         snprintf(arguments, sizeof(arguments), "{\"id\":\"%s\",\"cpu\":\"%s\"}", id, cpu_name(cpu));

@@ -106,17 +106,21 @@ static const struct json *member(struct fixture *f, size_t n, const char *name)
     if (fs_read_file(f->state, 1 << 20, &f->arena, &text, &f->err) ||
         json_parse(text, JSON_DUPLICATES_REFUSED, &f->arena, &state, &f->err))
         return NULL;
-    return json_find(&json_find(state, "processes")->items[n], name);
+    const struct json *processes = json_find(state, "processes");
+    return processes && n < processes->n ? json_find(&processes->items[n], name) : NULL;
+}
+
+static bool is_member(struct fixture *f, size_t n, const char *name, const char *value)
+{
+    const struct json *found = member(f, n, name);
+
+    return found && found->type == JSON_STRING && str_is(found->text, value);
 }
 
 static void wait_for_state(struct fixture *f, size_t n, const char *name, const char *value)
 {
-    for (;; usleep(5000)) {
-        const struct json *found = member(f, n, name);
-        if (found && found->type == JSON_STRING && str_is(found->text, value))
-            return;
+    for (; !is_member(f, n, name, value); usleep(5000))
         arena_reset(&f->arena);
-    }
 }
 
 static int64_t number(struct fixture *f, size_t n, const char *name)
@@ -160,7 +164,7 @@ static void a_process_runs_once_it_said_its_address_and_stops_with_us(void **sta
     start(f);
     wait_for_state(f, 0, "state", "running");
     wait_for_state(f, 0, "address", "http://127.0.0.1:7");
-    assert_true(str_is(member(f, 1, "state")->text, "starting"));
+    assert_true(is_member(f, 1, "state", "starting"));
     pid_t pid = (pid_t)number(f, 0, "pid");
     assert_int_equal(kill(pid, 0), 0);
     assert_int_equal(stop(f), RC_OK);

@@ -66,7 +66,8 @@ static void open_run(struct run *r, struct model *m, enum dense_precision precis
     struct err err;
 
     kernels_init(&r->kernels, cpu);
-    if (decoder_new(&m->file, precision, &r->kernels, &m->arena, &r->decoder, &err) ||
+    if (decoder_new(&(struct decoder_weights){ .file = &m->file }, precision, &r->kernels,
+                    &m->arena, &r->decoder, &err) ||
         decoder_session_new(r->decoder, &r->kernels, capacity, &m->arena, &r->session, &err) ||
         decoder_text_new(r->decoder, capacity, &m->arena, &r->text, &err))
         fail(&err);

@@ -116,7 +116,8 @@ static void write_adapter(struct setup *s, const char *folder, const struct llam
 
     buf_init(&adapter, 1 << 30);
     buf_init(&config, 1 << 20);
-    if (llama_adapter_append(&adapter, lora, result->values, &s->arena, &err))
+    if (llama_adapter_append(&adapter, &(struct digest){ 0 }, lora, result->values, &s->arena,
+                             &err))
         fail(&err);
     llama_adapter_append_config(&config, lora);
     write_file(s, folder, "adapter_model.safetensors", &adapter);

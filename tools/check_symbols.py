@@ -10,7 +10,7 @@ NOUNS = {
     "net": ["http_client_", "pip_", "wheel_"],
     "expr": ["feel_"],
     "spec": ["problem_", "schema_", "spec_", "table_"],
-    "engine": ["adapter_", "adamw_", "bert_", "bpe_", "chatml_", "checkpoint_", "copies_", "cpu_", "decoder_", "dense_", "encoder_", "gemm_", "gguf_", "kernels_", "linear_",
+    "engine": ["adapter_", "adamw_", "author_", "bert_", "bpe_", "chatml_", "checkpoint_", "copies_", "cpu_", "decoder_", "dense_", "encoder_", "gemm_", "gguf_", "kernels_", "linear_",
                "llama_", "lora_", "predictor_", "safetensors_", "sampler_", "train_", "trainer_", "wordpiece_", "writer_"],
     "registry": ["artifact_", "base_", "journal_", "manifest_", "registry_"],
     "record": ["decision_", "feedback_", "principal_", "record_"],

@@ -313,7 +313,7 @@ static void append_scores(const struct adapter *adapter, const float *scores, bo
 }
 
 /* The base that the adapter stands on; a linear one stands on none. */
-static enum rc open_base(struct cli *cli, struct encoder_base **ret_base, struct err *err)
+static enum rc open_base(struct cli *cli, struct version_base *ret_base, struct err *err)
 {
     const char *name = cli_option(cli, "base");
     const char *bases = fs_join(&cli->arena, cli->config.home, "bases");
@@ -334,7 +334,7 @@ static enum rc open_base(struct cli *cli, struct encoder_base **ret_base, struct
 
 enum rc cmd_model_logits(struct cli *cli, struct err *err)
 {
-    CLEANUP(encoder_base_closep) struct encoder_base *base = NULL;
+    CLEANUP(version_base_close) struct version_base base = { 0 };
     CLEANUP(model_file_closep) struct model_file file = { 0 };
     CLEANUP(predictor_closep) struct predictor *predictor = NULL;
     CLEANUP(buf_releasep) struct buf out = { 0 };
@@ -355,8 +355,8 @@ enum rc cmd_model_logits(struct cli *cli, struct err *err)
     if (rc == RC_OK)
         rc = open_base(cli, &base, err);
     if (rc == RC_OK)
-        rc = predictor_open(base, file.map.at, file.map.len, &kernels, &predictor, err);
-    if (rc == RC_INVALID && !base)
+        rc = predictor_open(base.encoder, file.map.at, file.map.len, &kernels, &predictor, err);
+    if (rc == RC_INVALID && !base.encoder)
         cli_hint(cli, rc, "--base=NAME says which base the adapter stands on");
     if (rc)
         return rc;

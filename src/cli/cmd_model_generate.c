@@ -56,7 +56,8 @@ static enum rc read_prompt(struct cli *cli, struct writing *w, const int32_t *id
     if (n_more > c->n_positions || n_ids > c->n_positions - n_more)
         return err_set(err, RC_LIMIT, "%zu tokens and %zu more, the model has %zu positions", n_ids,
                        n_more, c->n_positions);
-    enum rc rc = decoder_new(&w->base->llama, precision, &w->kernels, &w->arena, &decoder, err);
+    enum rc rc = decoder_new(&(struct decoder_weights){ .file = &w->base->llama }, precision,
+                             &w->kernels, &w->arena, &decoder, err);
     if (rc == RC_OK)
         rc = decoder_session_new(decoder, &w->kernels, n_ids + n_more, &w->arena, &w->session, err);
     if (rc == RC_OK)

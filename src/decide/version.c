@@ -8,7 +8,7 @@ struct version {
     struct digest digest;
     struct manifest manifest;
     struct spec *spec;
-    struct encoder_base *base; /* NULL: the adapter has no encoder part */
+    struct version_base base; /* none: the adapter stands on none */
     struct fs_map adapter_map;
     struct predictor *predictor;
     struct table *tables;
@@ -121,8 +121,8 @@ static enum rc read_adapter(struct version *v, const struct version_sources *sou
 {
     enum rc rc = artifact_map(sources->artifacts, &v->manifest.adapter, &v->adapter_map, err);
     if (rc == RC_OK)
-        rc = predictor_open(v->base, v->adapter_map.at, v->adapter_map.len, sources->kernels,
-                            &v->predictor, err);
+        rc = predictor_open(v->base.encoder, v->adapter_map.at, v->adapter_map.len,
+                            sources->kernels, &v->predictor, err);
     if (rc == RC_OK)
         rc = check_fields(v, err);
     return rc ? err_context(err, "adapter") : RC_OK;
@@ -173,7 +173,7 @@ void version_close(struct version *version)
     if (!version)
         return;
     predictor_close(version->predictor);
-    encoder_base_close(version->base);
+    version_base_close(&version->base);
     fs_map_close(&version->adapter_map);
     arena_release(&version->arena);
     mem_free(version);

@@ -18,10 +18,9 @@ static bool is_name(struct str name)
     return true;
 }
 
-static enum rc check_file(const struct json *described, enum encoder_file file,
-                          const struct fs_map *map, struct err *err)
+static enum rc check_file(const struct json *described, const char *name, const struct fs_map *map,
+                          struct err *err)
 {
-    const char *name = encoder_file_names[file];
     const struct json *sha256 = json_find(json_find(described, name), "sha256");
     struct digest want, got;
 
@@ -44,7 +43,7 @@ static enum rc open_files(const char *folder, const struct json *described,
     enum rc rc = encoder_files_open(folder, &files, err);
 
     for (enum encoder_file file = 0; !rc && file < ENCODER_N_FILES; file++)
-        rc = check_file(described, file, &files.maps[file], err);
+        rc = check_file(described, encoder_file_names[file], &files.maps[file], err);
     if (rc)
         return rc;
     *ret_files = files;
@@ -52,9 +51,44 @@ static enum rc open_files(const char *folder, const struct json *described,
     return RC_OK;
 }
 
-/* The base's name and the member "files" of its description. */
-static enum rc read_description(struct str text, struct arena *arena, const char **ret_name,
-                                const struct json **ret_files, struct err *err)
+static enum rc open_encoder(const char *folder, const struct json *described,
+                            const struct digest *digest, struct encoder_base **ret_base,
+                            struct err *err)
+{
+    struct encoder_files files;
+    enum rc rc = open_files(folder, described, &files, err);
+
+    return rc ? rc : encoder_base_open(&files, digest, ret_base, err);
+}
+
+/* Its one file is parsed, as any file may be, before it is known to be the right one. */
+static enum rc open_decoder(const char *folder, const struct json *described, struct arena *arena,
+                            const struct digest *digest, struct decoder_base **ret_base,
+                            struct err *err)
+{
+    CLEANUP(decoder_base_closep) struct decoder_base *base = NULL;
+    const char *path = fs_join(arena, folder, decoder_file_name);
+
+    if (!path)
+        return arena_fail(arena, err, "path of the base");
+    enum rc rc = decoder_base_open(path, &base, err);
+    if (!rc)
+        rc = check_file(described, decoder_file_name, &base->map, err);
+    if (rc)
+        return rc;
+    base->digest = *digest;
+    *ret_base = TAKE(base);
+    return RC_OK;
+}
+
+struct description {
+    const char *name;
+    struct str architecture;
+    const struct json *files;
+};
+
+static enum rc read_description(struct str text, struct arena *arena, struct description *ret,
+                                struct err *err)
 {
     struct json *description;
 
@@ -65,39 +99,50 @@ static enum rc read_description(struct str text, struct arena *arena, const char
         return rc;
 
     const struct json *name = json_find(description, "name");
-    const struct json *files = json_find(description, "files");
-    if (!name || name->type != JSON_STRING || !is_name(name->text) || !files ||
-        files->type != JSON_OBJECT)
-        return err_set(err, RC_CORRUPT, "the description of the base lacks its name or files");
-
-    const char *name_text = arena_strndup(arena, name->text.at, name->text.len);
-    if (!name_text)
-        return arena_fail(arena, err, "name of the base");
-    *ret_name = name_text;
-    *ret_files = files;
-    return RC_OK;
+    const struct json *architecture = json_find(description, "architecture");
+    ret->files = json_find(description, "files");
+    if (!name || name->type != JSON_STRING || !is_name(name->text) || !architecture ||
+        architecture->type != JSON_STRING || !ret->files || ret->files->type != JSON_OBJECT)
+        return err_set(err, RC_CORRUPT,
+                       "the description of the base lacks its name, architecture or files");
+    ret->architecture = architecture->text;
+    ret->name = arena_strndup(arena, name->text.at, name->text.len);
+    return ret->name ? RC_OK : arena_fail(arena, err, "name of the base");
 }
 
-enum rc version_base_open(const char *bases_dir, struct str json, struct encoder_base **ret_base,
+enum rc version_base_open(const char *bases_dir, struct str json, struct version_base *ret_base,
                           struct err *err)
 {
     CLEANUP(arena_release) struct arena arena;
-    const struct json *described = NULL;
-    const char *name = NULL, *folder;
-    struct encoder_files files;
+    struct description d = { 0 };
+    struct version_base base = { 0 };
     struct digest digest;
 
     arena_init(&arena, DESCRIPTION_ARENA_BYTES);
     enum rc rc = sha256_of(json.at, json.len, &digest, err);
     if (!rc)
-        rc = read_description(json, &arena, &name, &described, err);
+        rc = read_description(json, &arena, &d, err);
     if (rc)
         return rc;
-    folder = fs_join(&arena, bases_dir, name);
+    const char *folder = fs_join(&arena, bases_dir, d.name);
     if (!folder)
         return arena_fail(&arena, err, "path of the base");
-    rc = open_files(folder, described, &files, err);
-    if (!rc)
-        rc = encoder_base_open(&files, &digest, ret_base, err);
-    return rc ? err_context(err, "base '%s'", name) : RC_OK;
+    if (str_is(d.architecture, "bert"))
+        rc = open_encoder(folder, d.files, &digest, &base.encoder, err);
+    else if (str_is(d.architecture, "llama"))
+        rc = open_decoder(folder, d.files, &arena, &digest, &base.decoder, err);
+    else
+        rc = err_set(err, RC_UNSUPPORTED, "architecture '%.*s' is not known",
+                     STR_ARG(d.architecture));
+    if (rc)
+        return err_context(err, "base '%s'", d.name);
+    *ret_base = base;
+    return RC_OK;
+}
+
+void version_base_close(struct version_base *base)
+{
+    encoder_base_close(base->encoder);
+    decoder_base_close(base->decoder);
+    *base = (struct version_base){ 0 };
 }

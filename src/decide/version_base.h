@@ -13,22 +13,29 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "engine/model/decoder_base.h"
 #include "engine/model/encoder_base.h"
 
 enum { VERSION_BASE_JSON_MAX = 64 << 10 };
 
+/* At most one of them; neither: no base, as before it is opened. */
+struct version_base {
+    struct encoder_base *encoder; /* architecture "bert" */
+    struct decoder_base *decoder; /* architecture "llama" */
+};
+
 /**
- * Opens a base; encoder_base_close() it.
- *
  * @param bases_dir  "<home>/bases"
  * @param json       the describing text, borrowed for the call
  *
  * @return RC_OK
- *         RC_NOT_FOUND  a file is not there: the base was not pulled
- *         RC_CORRUPT    the text, or a file, is not what it should be
- *         otherwise as encoder_base_open()
+ *         RC_NOT_FOUND    a file is not there: the base was not pulled
+ *         RC_CORRUPT      the text, or a file, is not what it should be
+ *         RC_UNSUPPORTED  another architecture
+ *         otherwise as encoder_base_open(), decoder_base_open()
  */
 MUST_CHECK enum rc version_base_open(const char *bases_dir, struct str json,
-                                     struct encoder_base **ret_base, struct err *err);
+                                     struct version_base *ret_base, struct err *err);
+void version_base_close(struct version_base *base); /* safe on a zeroed one */
 
 #endif

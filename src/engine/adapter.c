@@ -8,10 +8,8 @@ static const char format[] = "shoal-adapter/1";
 enum { FIELDS_TEXT_BYTES_MAX = 1 << 20, PAIRS_MAX = 5 };
 
 static const char *const kinds[] = {
-    [ADAPTER_LINEAR] = "linear",
-    [ADAPTER_FROZEN] = "frozen",
-    [ADAPTER_FINETUNED] = "finetuned",
-    [ADAPTER_BLEND] = "blend",
+    [ADAPTER_LINEAR] = "linear", [ADAPTER_FROZEN] = "frozen",     [ADAPTER_FINETUNED] = "finetuned",
+    [ADAPTER_BLEND] = "blend",   [ADAPTER_PROMPTED] = "prompted", [ADAPTER_LORA] = "lora",
 };
 
 const char *adapter_kind_name(enum adapter_kind kind)
@@ -118,8 +116,13 @@ static enum rc read_fields(struct adapter *a, struct arena *arena, struct err *e
     struct str text = { 0 };
     struct json *v;
     struct err cause;
-    enum rc rc = find_text(a->file, "fields", &text, err);
+    enum rc rc;
 
+    if (adapter_writes(a->kind))
+        return safetensors_metadata(a->file, "fields")
+                   ? err_set(err, RC_CORRUPT, "a %s adapter has no fields", kinds[a->kind])
+                   : RC_OK;
+    rc = find_text(a->file, "fields", &text, err);
     if (rc)
         return rc;
     rc = json_parse(text, JSON_DUPLICATES_REFUSED, arena, &v, &cause);
@@ -217,7 +220,8 @@ enum rc adapter_append(struct buf *out, const struct adapter *adapter,
         pairs[n_pairs++] = (struct safetensors_pair){ STR("kind"), str_of(kinds[adapter->kind]) };
         if (adapter->base.hex[0])
             pairs[n_pairs++] = (struct safetensors_pair){ STR("base"), str_of(adapter->base.hex) };
-        pairs[n_pairs++] = (struct safetensors_pair){ STR("fields"), buf_str(&fields) };
+        if (adapter->n_fields)
+            pairs[n_pairs++] = (struct safetensors_pair){ STR("fields"), buf_str(&fields) };
         if (adapter->lora_alpha > 0.0f) {
             snprintf(alpha, sizeof(alpha), "%.9g", (double)adapter->lora_alpha);
             pairs[n_pairs++] = (struct safetensors_pair){ STR("lora_alpha"), str_of(alpha) };

@@ -1,13 +1,13 @@
 /*
- * adapter.h - one version's model as one safetensors file: what the factory writes and a predictor
- * opens.
+ * adapter.h - one version's model as one safetensors file: what the factory writes, and what a
+ * predictor (of an SLM that chooses) or an author (of one that writes) opens.
  *
  * Metadata, all texts:
  *   format    "shoal-adapter/1"
- *   kind      "linear", "frozen", "finetuned" or "blend"
- *   base      digest of the base the encoder part stands on; absent without one
+ *   kind      "linear", "frozen", "finetuned" or "blend"; of one that writes "prompted" or "lora"
+ *   base      digest of the base the encoder part stands on, or that writes; absent without one
  *   fields    JSON: [{"name":"priority","labels":["low","high"]}, ...], the order of all scores;
- *             with "set":true the field's value is a set of its labels
+ *             with "set":true the field's value is a set of its labels; absent of one that writes
  *   lora_alpha  with LoRA tensors only: a number; W = W0 + (alpha / r) B A
  *
  * Tensors:
@@ -21,7 +21,8 @@
  *
  * kind says which parts there must be: linear: the linear part alone; frozen: heads alone;
  * finetuned: heads, and BERT or LoRA tensors; blend: heads, with or without such tensors, the
- * linear part, and the shares.
+ * linear part, and the shares. prompted has no tensors: it is its base; those of lora are PEFT's
+ * (engine/train/llama_adapter.h), so that its file is PEFT's adapter_model.safetensors too.
  */
 #ifndef ENGINE_ADAPTER_H
 #define ENGINE_ADAPTER_H
@@ -41,9 +42,22 @@ enum {
     ADAPTER_MEMBERS_MAX = 16,  /* labels of a set: one as a number is a mask of them */
 };
 
-enum adapter_kind { ADAPTER_LINEAR, ADAPTER_FROZEN, ADAPTER_FINETUNED, ADAPTER_BLEND };
+enum adapter_kind {
+    ADAPTER_LINEAR,
+    ADAPTER_FROZEN,
+    ADAPTER_FINETUNED,
+    ADAPTER_BLEND,
+    ADAPTER_PROMPTED,
+    ADAPTER_LORA,
+};
 
 const char *adapter_kind_name(enum adapter_kind kind);
+
+/* Is it an author's, without fields? */
+static inline bool adapter_writes(enum adapter_kind kind)
+{
+    return kind == ADAPTER_PROMPTED || kind == ADAPTER_LORA;
+}
 
 struct adapter_field {
     struct str name;
@@ -57,14 +71,15 @@ struct adapter {
     enum adapter_kind kind;
     struct digest base; /* hex[0] is 0 without an encoder part */
     float lora_alpha;   /* 0 without LoRA tensors */
-    size_t n_fields;
+    size_t n_fields;    /* 0 exactly of one that writes */
     struct adapter_field *fields;
     size_t n_labels;          /* K: of all fields */
     struct safetensors *file; /* set by adapter_parse() */
 };
 
 /**
- * Parses and checks an adapter file's metadata; its tensors are checked when a predictor opens it.
+ * Parses and checks an adapter file's metadata; its tensors are checked when a predictor or an
+ * author opens it.
  *
  * @param bytes  in, borrowed: must outlive *ret_adapter
  * @param arena  owns *ret_adapter

@@ -62,6 +62,8 @@ static enum rc check_contents(const struct adapter *a, const struct contents *c,
     case ADAPTER_FROZEN: is_right = !c->has_linear && c->has_heads && !is_changed; break;
     case ADAPTER_FINETUNED: is_right = !c->has_linear && c->has_heads && is_changed; break;
     case ADAPTER_BLEND: is_right = c->has_linear && c->has_heads; break;
+    case ADAPTER_PROMPTED:
+    case ADAPTER_LORA: break; /* an author's */
     }
     if (!is_right || c->has_shares != (a->kind == ADAPTER_BLEND))
         return err_set(err, RC_CORRUPT, "its tensors are not those of a %s adapter",

@@ -263,7 +263,7 @@ static void release(struct build *b)
         fs_map_close(&b->candidates[i].adapter_map);
     }
     version_close(b->production);
-    encoder_base_close(b->base);
+    version_base_close(&b->base);
     journal_close(b->journal);
     arena_release(&b->arena);
     mem_free(b);

@@ -41,7 +41,7 @@ struct build {
     struct digest *source_digests; /* (n_data,) as planned */
     struct str base_json;          /* empty: no candidate needs a base */
     struct digest base_digest;
-    struct encoder_base *base;
+    struct version_base base;
     struct table *tables;
     struct manifest_table *table_digests;
     struct version *production; /* NULL: none */

@@ -131,7 +131,7 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
 {
     CLEANUP(buf_releasep) struct buf file = { .limit = CANDIDATE_ADAPTER_BYTES_MAX };
     struct candidate_job job = { .spec = b->spec,
-                                 .base = b->base,
+                                 .base = b->base.encoder,
                                  .checkpoint_path = b->checkpoint_path,
                                  .pool = b->o->pool,
                                  .clock = b->o->clock,
@@ -189,7 +189,7 @@ enum rc build_open_candidate(struct build *b, struct build_candidate *c, struct 
 {
     if (c->predictor)
         return RC_OK;
-    return predictor_open(b->base, c->adapter_map.at, c->adapter_map.len, b->o->kernels,
+    return predictor_open(b->base.encoder, c->adapter_map.at, c->adapter_map.len, b->o->kernels,
                           &c->predictor, err);
 }
 

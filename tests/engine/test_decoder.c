@@ -46,7 +46,8 @@ static void open_decoder(struct fixture *f, enum dense_precision precision, enum
     open_base();
     arena_init(&f->arena, MODEL_ARENA_BYTES);
     kernels_init(&f->kernels, cpu);
-    if (decoder_new(&base->llama, precision, &f->kernels, &f->arena, &f->decoder, &f->err) ||
+    if (decoder_new(&(struct decoder_weights){ .file = &base->llama }, precision, &f->kernels,
+                    &f->arena, &f->decoder, &f->err) ||
         decoder_session_new(f->decoder, &f->kernels, CAPACITY, &f->arena, &f->session, &f->err))
         fail_msg("%s", f->err.message);
 }

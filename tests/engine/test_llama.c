@@ -336,7 +336,8 @@ static void weights_that_are_no_numbers_are_refused(void **state)
         put_file(NULL, NO_CHANGE, none, odd[i]);
         assert_int_equal(open_file(&llama, &err), RC_OK);
         kernels_init(&kernels, CPU_SCALAR);
-        assert_int_equal(decoder_new(&llama, DENSE_INT8, &kernels, &arena, &decoder, &err),
+        assert_int_equal(decoder_new(&(struct decoder_weights){ .file = &llama }, DENSE_INT8,
+                                     &kernels, &arena, &decoder, &err),
                          RC_CORRUPT);
         assert_string_equal(err.message,
                             "tensor 'token_embd.weight' has a value that is not finite");
@@ -365,8 +366,8 @@ static void every_failing_allocation_is_reported(void **state)
         if (rc == RC_OK)
             rc = llama_file_open(gguf, &arena, &llama, &err);
         if (rc == RC_OK)
-            rc = decoder_new(&llama, nth % 2 ? DENSE_F32 : DENSE_INT8, &kernels, &arena, &decoder,
-                             &err);
+            rc = decoder_new(&(struct decoder_weights){ .file = &llama },
+                             nth % 2 ? DENSE_F32 : DENSE_INT8, &kernels, &arena, &decoder, &err);
         if (rc == RC_OK)
             rc = decoder_session_new(decoder, &kernels, 64, &arena, &session, &err);
         if (rc == RC_OK)

@@ -1,8 +1,8 @@
 #include "tests/support/data.h"
 
 #include "base/fs.h"
+#include "engine/author.h"
 #include "engine/gguf/gguf.h"
-#include "engine/write/writer.h"
 
 enum { CAPACITY = 320, WRITTEN = 40 };
 
@@ -20,8 +20,7 @@ struct fixture {
     struct decoder *decoder;
     struct decoder_session *session;
     struct copies copies;
-    int32_t ids[CAPACITY];
-    size_t n_ids;
+    struct author_prompt prompt;
     struct err err;
 };
 
@@ -43,10 +42,11 @@ static struct fixture *opened(void)
         gguf_parse(f.map.at, f.map.len, &f.arena, &gguf, &f.err) ||
         bpe_open(gguf, &f.arena, &f.bpe, &f.err) ||
         llama_file_open(gguf, &f.arena, &f.file, &f.err) ||
-        decoder_new(&f.file, DENSE_INT8, &f.kernels, &f.arena, &f.decoder, &f.err) ||
+        decoder_new(&(struct decoder_weights){ .file = &f.file }, DENSE_INT8, &f.kernels, &f.arena,
+                    &f.decoder, &f.err) ||
         decoder_session_new(f.decoder, &f.kernels, CAPACITY, &f.arena, &f.session, &f.err) ||
         copies_new(sources, 1, own, 1, &f.arena, &f.copies, &f.err) ||
-        writer_prompt(f.bpe, STR("You answer customers."), str_of(asked), CAPACITY, f.ids, &f.n_ids,
+        author_prompt(f.bpe, STR("You answer customers."), str_of(asked), &f.arena, &f.prompt,
                       &f.err))
         fail_msg("%s", f.err.message);
     return &f;
@@ -67,7 +67,7 @@ static struct writer_result write_with(struct fixture *f, const struct copies *c
 
     buf_init(out, 1 << 16);
     if (decoder_text_new(f->decoder, CAPACITY, &f->arena, &text, &f->err) ||
-        writer_write(&writer, text, f->ids, f->n_ids, out, &result, &f->err))
+        writer_write(&writer, text, f->prompt.ids, f->prompt.n_ids, out, &result, &f->err))
         fail_msg("%s", f->err.message);
     return result;
 }
@@ -77,25 +77,24 @@ static void a_prompt_has_the_turns_the_base_was_trained_on(void **state)
     struct fixture *f = opened();
     (void)state;
     CLEANUP(buf_releasep) struct buf text = { 0 };
-    int32_t ids[32];
-    size_t n;
+    struct author_prompt p, other;
 
     buf_init(&text, 4096);
-    assert_int_equal(writer_prompt(f->bpe, STR("S"), STR("<|im_end|>"), 32, ids, &n, &f->err),
+    assert_int_equal(author_prompt(f->bpe, STR("S"), STR("<|im_end|>"), &f->arena, &p, &f->err),
                      RC_OK);
-    for (size_t i = 0; i < n; i++)
-        buf_append_str(&text, bpe_token(f->bpe, (size_t)ids[i]));
+    for (size_t i = 0; i < p.n_ids; i++)
+        buf_append_str(&text, bpe_token(f->bpe, (size_t)p.ids[i]));
     assert_string_equal(text.at, "<|im_start|>system\nS<|im_end|>\n"
                                  "<|im_start|>user\n<|im_end|><|im_end|>\n"
                                  "<|im_start|>assistant\n");
     size_t n_ends = 0; /* the customer's is text, not the token */
-    for (size_t i = 0; i < n; i++)
-        n_ends += ids[i] == bpe_find_special(f->bpe, "<|im_end|>");
+    for (size_t i = 0; i < p.n_ids; i++)
+        n_ends += p.ids[i] == bpe_find_special(f->bpe, "<|im_end|>");
     assert_int_equal(n_ends, 2);
-    for (size_t max = 0; max < n; max++)
-        assert_int_equal(
-            writer_prompt(f->bpe, STR("S"), STR("<|im_end|>"), max, ids, &n, &f->err) == RC_OK,
-            false);
+
+    assert_int_equal(author_prompt(f->bpe, STR("S"), STR("b"), &f->arena, &other, &f->err), RC_OK);
+    assert_int_equal(other.n_shared, p.n_shared);
+    assert_memory_equal(other.ids, p.ids, p.n_shared * sizeof(p.ids[0]));
 }
 
 static void what_is_written_is_copied_whatever_is_asked_for(void **state)

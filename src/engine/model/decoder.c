@@ -68,13 +68,14 @@ static enum rc read_vector(const struct llama_file *file, enum llama_slot slot, 
 }
 
 /* n_parts tensors of one input as one layer: those of the slots from `first` on. */
-static enum rc read_dense(const struct llama_file *file, enum llama_slot first, size_t n_parts,
-                          size_t layer, enum dense_precision precision,
+static enum rc read_dense(const struct decoder_weights *weights, enum llama_slot first,
+                          size_t n_parts, size_t layer, enum dense_precision precision,
                           const struct kernels *kernels, struct arena *arena, struct dense *dense,
                           struct err *err)
 {
     struct dense_part parts[PARTS_MAX];
     char names[PARTS_MAX][96];
+    const struct llama_file *file = weights->file;
     size_t columns = 0;
     struct arena scratch;
     enum rc rc = RC_OK;
@@ -92,6 +93,8 @@ static enum rc read_dense(const struct llama_file *file, enum llama_slot first, 
             break;
         }
         llama_read_rows(file, slot, layer, 0, rows, values);
+        if (weights->lora && slot != LLAMA_WORDS)
+            llama_lora_merge(weights->lora, weights->lora_values, slot, layer, values);
         snprintf(names[p], sizeof(names[p]), "%.*s", STR_ARG(name));
         parts[p] = (struct dense_part){ .name = names[p], .weights = values, .n_outputs = rows };
     }
@@ -101,9 +104,9 @@ static enum rc read_dense(const struct llama_file *file, enum llama_slot first, 
     return rc;
 }
 
-static enum rc read_layer(const struct llama_file *file, size_t l, enum dense_precision precision,
-                          const struct kernels *kernels, struct arena *arena, struct layer *layer,
-                          struct err *err)
+static enum rc read_layer(const struct decoder_weights *weights, size_t l,
+                          enum dense_precision precision, const struct kernels *kernels,
+                          struct arena *arena, struct layer *layer, struct err *err)
 {
     const struct {
         enum llama_slot first;
@@ -115,20 +118,22 @@ static enum rc read_layer(const struct llama_file *file, size_t l, enum dense_pr
         { LLAMA_GATE, 2, &layer->gate_up },
         { LLAMA_DOWN, 1, &layer->down },
     };
-    enum rc rc = read_vector(file, LLAMA_ATTENTION_NORM, l, arena, &layer->attention_norm, err);
+    enum rc rc =
+        read_vector(weights->file, LLAMA_ATTENTION_NORM, l, arena, &layer->attention_norm, err);
 
     if (rc == RC_OK)
-        rc = read_vector(file, LLAMA_FF_NORM, l, arena, &layer->ff_norm, err);
+        rc = read_vector(weights->file, LLAMA_FF_NORM, l, arena, &layer->ff_norm, err);
     for (size_t i = 0; i < ARRAY_LEN(parts) && !rc; i++)
-        rc = read_dense(file, parts[i].first, parts[i].n_parts, l, precision, kernels, arena,
+        rc = read_dense(weights, parts[i].first, parts[i].n_parts, l, precision, kernels, arena,
                         parts[i].dense, err);
     return rc;
 }
 
-enum rc decoder_new(const struct llama_file *file, enum dense_precision precision,
+enum rc decoder_new(const struct decoder_weights *weights, enum dense_precision precision,
                     const struct kernels *kernels, struct arena *arena,
                     struct decoder **ret_decoder, struct err *err)
 {
+    const struct llama_file *file = weights->file;
     struct decoder *d = arena_new(arena, struct decoder);
     enum rc rc = RC_OK;
 
@@ -139,11 +144,11 @@ enum rc decoder_new(const struct llama_file *file, enum dense_precision precisio
     if (!d->layers)
         return arena_fail(arena, err, "decoder");
     for (size_t l = 0; l < file->config.n_layers && !rc; l++)
-        rc = read_layer(file, l, precision, kernels, arena, &d->layers[l], err);
+        rc = read_layer(weights, l, precision, kernels, arena, &d->layers[l], err);
     if (rc == RC_OK)
         rc = read_vector(file, LLAMA_OUTPUT_NORM, 0, arena, &d->output_norm, err);
     if (rc == RC_OK)
-        rc = read_dense(file, LLAMA_WORDS, 1, 0, precision, kernels, arena, &d->head, err);
+        rc = read_dense(weights, LLAMA_WORDS, 1, 0, precision, kernels, arena, &d->head, err);
     if (rc == RC_OK)
         *ret_decoder = d;
     return rc;

@@ -24,11 +24,19 @@
 #include "engine/kernels/kernels.h"
 #include "engine/model/dense.h"
 #include "engine/model/llama.h"
+#include "engine/train/llama_lora.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum { DECODER_ROWS_MAX = 128 /* tokens that go through the layers together */ };
+
+/* What a decoder is made of; lora NULL: the file's weights as they are. */
+struct decoder_weights {
+    const struct llama_file *file;
+    const struct llama_lora *lora; /* merged: W0 + (alpha / r) B A is what is packed */
+    const float *lora_values;      /* (llama_lora_n_values(),) */
+};
 
 struct decoder;         /* packed weights; immutable, shared between threads */
 struct decoder_session; /* the memory of runs; for one thread at a time */
@@ -37,16 +45,16 @@ struct decoder_text;    /* keys and values; for one thread at a time */
 /**
  * Packs the weights: the file is read tensor by tensor, and not needed for the layers after it.
  *
- * @param file     borrowed: the words' rows are read from it by every run
+ * @param weights  borrowed for the call, but for the file: every run reads the words' rows from it
  * @param kernels  for rounding; borrowed for the call. Every row packs the same bytes
  *
  * @return RC_OK
  *         RC_CORRUPT  a weight is not a finite number
  *         RC_LIMIT, RC_NOMEM
  */
-MUST_CHECK enum rc decoder_new(const struct llama_file *file, enum dense_precision precision,
-                               const struct kernels *kernels, struct arena *arena,
-                               struct decoder **ret_decoder, struct err *err);
+MUST_CHECK enum rc decoder_new(const struct decoder_weights *weights,
+                               enum dense_precision precision, const struct kernels *kernels,
+                               struct arena *arena, struct decoder **ret_decoder, struct err *err);
 
 const struct llama_config *decoder_config(const struct decoder *decoder);
 

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+const char decoder_file_name[] = "model.gguf";
+
 enum { ARENA_BYTES = 256 << 20 };
 
 static enum rc open_file(struct decoder_base *base, const char *path, struct err *err)

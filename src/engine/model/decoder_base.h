@@ -8,13 +8,17 @@
 #define ENGINE_DECODER_BASE_H
 
 #include "base/arena.h"
+#include "base/crypto.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "engine/gguf/gguf.h"
 #include "engine/model/llama.h"
 #include "engine/tokenizer/bpe.h"
 
+extern const char decoder_file_name[]; /* in the folder of a base */
+
 struct decoder_base {
+    struct digest digest; /* that names the base; set by who has found the file to have it */
     struct gguf *gguf;
     struct llama_file llama;
     struct bpe *bpe; /* as many tokens as the model has words */

@@ -1,6 +1,5 @@
 #include "engine/train/llama_adapter.h"
 
-#include "base/json.h"
 #include "base/macros.h"
 
 #include <stdio.h>
@@ -83,25 +82,20 @@ static enum rc add_tensor(void *context, const struct place *place, struct err *
     return RC_OK;
 }
 
-enum rc llama_adapter_append(struct buf *out, const struct llama_lora *lora, const float *values,
+enum rc llama_adapter_append(struct buf *out, const struct digest *base,
+                             const struct llama_lora *lora, const float *values,
                              struct arena *arena, struct err *err)
 {
+    const struct adapter adapter = { .kind = ADAPTER_LORA,
+                                     .base = *base,
+                                     .lora_alpha = lora->alpha };
     struct writing w = { values, arena, NULL, 0 };
-    char alpha[32];
 
     w.tensors = arena_array(arena, struct safetensors_tensor, 2 * WEIGHTS * lora->config->n_layers);
     if (!w.tensors)
         return arena_fail(arena, err, "tensors of an adapter");
     enum rc rc = for_each_place(lora, add_tensor, &w, err);
-    if (rc)
-        return rc;
-    snprintf(alpha, sizeof(alpha), "%.9g", (double)lora->alpha);
-    const struct safetensors_pair pairs[] = {
-        { str_of("format"), str_of("pt") },
-        { str_of("lora_alpha"), str_of(alpha) },
-    };
-    safetensors_append(out, pairs, ARRAY_LEN(pairs), w.tensors, w.n);
-    return buf_rc(out, "an adapter", err);
+    return rc ? rc : adapter_append(out, &adapter, w.tensors, w.n, err);
 }
 
 void llama_adapter_append_config(struct buf *out, const struct llama_lora *lora)
@@ -149,35 +143,17 @@ static enum rc read_rank(const struct safetensors *file, struct llama_lora *lora
     return RC_OK;
 }
 
-static enum rc read_alpha(const struct safetensors *file, struct arena *arena,
-                          struct llama_lora *lora, struct err *err)
-{
-    const struct str *text = safetensors_metadata(file, "lora_alpha");
-    struct json *v;
-    double alpha;
-
-    if (!text)
-        return err_set(err, RC_CORRUPT, "metadata has no 'lora_alpha'");
-    enum rc rc = json_parse(*text, JSON_DUPLICATES_REFUSED, arena, &v, err);
-    if (rc == RC_NOMEM || rc == RC_LIMIT)
-        return rc;
-    if (rc || !json_to_double(v, &alpha) || !(alpha > 0.0 && alpha < 1e6))
-        return err_set(err, RC_CORRUPT, "lora_alpha '%.*s' is not a number above 0",
-                       STR_ARG(*text));
-    lora->alpha = (float)alpha;
-    return RC_OK;
-}
-
-enum rc llama_adapter_read(const struct safetensors *file, const struct llama_config *config,
+enum rc llama_adapter_read(const struct adapter *adapter, const struct llama_config *config,
                            struct arena *arena, struct llama_lora *ret_lora,
                            const float **ret_values, struct err *err)
 {
-    struct llama_lora lora = { .config = config };
-    struct reading r = { .file = file };
-    enum rc rc = read_rank(file, &lora, err);
+    struct llama_lora lora = { .config = config, .alpha = adapter->lora_alpha };
+    struct reading r = { .file = adapter->file };
 
-    if (!rc)
-        rc = read_alpha(file, arena, &lora, err);
+    ASSERT(adapter->kind == ADAPTER_LORA);
+    if (!(lora.alpha > 0.0f))
+        return err_set(err, RC_CORRUPT, "metadata has no 'lora_alpha'");
+    enum rc rc = read_rank(r.file, &lora, err);
     if (rc)
         return rc;
     r.values = arena_alloc(arena, llama_lora_n_values(&lora), sizeof(float), 64);
@@ -186,6 +162,9 @@ enum rc llama_adapter_read(const struct safetensors *file, const struct llama_co
     rc = for_each_place(&lora, copy_tensor, &r, err);
     if (rc)
         return rc;
+    if (r.file->n_tensors != 2 * WEIGHTS * config->n_layers)
+        return err_set(err, RC_CORRUPT, "%zu tensors, expected %zu", r.file->n_tensors,
+                       2 * WEIGHTS * config->n_layers);
     *ret_lora = lora;
     *ret_values = r.values;
     return RC_OK;

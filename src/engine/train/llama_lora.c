@@ -1,5 +1,6 @@
 #include "engine/train/llama_lora.h"
 
+#include "base/macros.h"
 #include "engine/train/train_random.h"
 
 #include <math.h>
@@ -64,6 +65,36 @@ void llama_lora_start(const struct llama_lora *lora, uint64_t seed, float *value
 
             for (size_t i = pairs.a; i < pairs.b[0]; i++)
                 values[i] = bound * (2.0f * train_random_unit(seed, i) - 1.0f);
+        }
+    }
+}
+
+static enum llama_group group_of(enum llama_slot slot)
+{
+    enum llama_group g = 0;
+
+    while (slot < groups[g].slot || slot >= groups[g].slot + groups[g].n) {
+        g++;
+        ASSERT(g < LLAMA_GROUPS_END);
+    }
+    return g;
+}
+
+void llama_lora_merge(const struct llama_lora *lora, const float *values, enum llama_slot slot,
+                      size_t layer, float *weights)
+{
+    struct llama_pairs pairs = llama_lora_pairs(lora, group_of(slot), layer);
+    size_t which = (size_t)(slot - pairs.slot), rank = lora->rank, in = pairs.in;
+    const float *a = values + pairs.a + which * rank * in, *b = values + pairs.b[which];
+    float scale = lora->alpha / (float)rank;
+
+    for (size_t i = 0; i < pairs.out[which]; i++) {
+        float *row = weights + i * in;
+
+        for (size_t r = 0; r < rank; r++) {
+            float factor = scale * b[i * rank + r];
+            for (size_t j = 0; j < in; j++)
+                row[j] += factor * a[r * in + j];
         }
     }
 }

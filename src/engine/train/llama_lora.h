@@ -53,4 +53,9 @@ size_t llama_lora_n_values(const struct llama_lora *lora);
 /* A at random from the seed, B zero. values (llama_lora_n_values(),). */
 void llama_lora_start(const struct llama_lora *lora, uint64_t seed, float *values);
 
+/* Adds (alpha / r) B A to the weights (out, in) of one of the seven slots; the sums are in the
+ * order of r, in plain C: the same bytes on every CPU. */
+void llama_lora_merge(const struct llama_lora *lora, const float *values, enum llama_slot slot,
+                      size_t layer, float *weights);
+
 #endif

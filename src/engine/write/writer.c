@@ -2,15 +2,10 @@
 
 #include "base/exact_math.h"
 #include "base/macros.h"
-#include "engine/tokenizer/chatml.h"
 #include "engine/train/train_random.h"
 
 #include <math.h>
 #include <string.h>
-
-enum {
-    PROMPT_BYTES_MAX = 4 * CHATML_TOKENS_MAX * sizeof(int32_t)
-}; /* what was outgrown included */
 
 /* One text on its way. */
 struct writing {
@@ -21,29 +16,6 @@ struct writing {
     struct copies_state copied;
     struct writer_result result;
 };
-
-enum rc writer_prompt(const struct bpe *bpe, struct str system, struct str user, size_t max_ids,
-                      int32_t *ret_ids, size_t *ret_n_ids, struct err *err)
-{
-    CLEANUP(arena_release) struct arena arena;
-    struct chatml chat;
-
-    arena_init(&arena, PROMPT_BYTES_MAX);
-    enum rc rc = chatml_init(&chat, bpe, &arena, err);
-    if (rc == RC_OK)
-        rc = chatml_add(&chat, STR("system"), system, err);
-    if (rc == RC_OK)
-        rc = chatml_add(&chat, STR("user"), user, err);
-    if (rc == RC_OK)
-        rc = chatml_begin_answer(&chat, err);
-    if (rc)
-        return rc;
-    if (chat.n_ids > max_ids)
-        return err_set(err, RC_LIMIT, "the prompt has more than %zu tokens", max_ids);
-    memcpy(ret_ids, chat.ids, chat.n_ids * sizeof(*ret_ids));
-    *ret_n_ids = chat.n_ids;
-    return RC_OK;
-}
 
 /* Makes the logits those of a draw. */
 static void add_gumbel(struct writing *g)
@@ -67,7 +39,11 @@ static bool may_follow(const struct writing *g, size_t id, struct copies_state *
         return copies_end(g->w->copies, next);
     if (id >= bpe_n_tokens(g->w->bpe) || bpe_is_special(g->w->bpe, id))
         return false;
-    return copies_feed(g->w->copies, next, bpe_token(g->w->bpe, id));
+    struct str token = bpe_token(g->w->bpe, id), not_next = g->w->not_next;
+    if (g->result.n_tokens == 0 && token.len <= not_next.len &&
+        memcmp(token.at, not_next.at, token.len) == 0)
+        return false;
+    return copies_feed(g->w->copies, next, token);
 }
 
 /* The best token that may follow, the first of equals; -1: none. What may not is struck out. */
@@ -126,6 +102,8 @@ enum rc writer_write(const struct writer *writer, struct decoder_text *text, con
     g.state = arena_array(&arena, float, g.config->width);
     g.logits = arena_array(&arena, float, g.config->n_words);
     enum rc rc = g.state && g.logits ? RC_OK : arena_fail(&arena, err, "the logits");
+    if (rc == RC_OK && !copies_feed(writer->copies, &g.copied, writer->begun))
+        rc = err_set(err, RC_INVALID, "what the text begins with is not copied");
     if (rc == RC_OK) {
         decoder_read(writer->session, text, ids, n_ids, 1, g.state);
         g.result.end = write_on(&g, text, out);

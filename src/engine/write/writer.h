@@ -26,9 +26,11 @@ struct writer {
     struct decoder_session *session; /* of the decoder; its capacity is at least the text's */
     const struct bpe *bpe;           /* of the same base */
     const struct copies *copies;
-    size_t max_tokens;  /* of what is written; less when the text's capacity ends before */
-    double temperature; /* >= 0 */
-    uint64_t seed;      /* with a temperature above 0 */
+    size_t max_tokens;   /* of what is written; less when the text's capacity ends before */
+    struct str begun;    /* what the text begins with: the last of the ids say it, and it obeys */
+    struct str not_next; /* the first token is not the one that this begins with; may be empty */
+    double temperature;  /* >= 0 */
+    uint64_t seed;       /* with a temperature above 0 */
 };
 
 enum writer_end {
@@ -44,26 +46,14 @@ struct writer_result {
 };
 
 /**
- * The ids of a prompt as SmolLM2-Instruct was trained: a system turn, a user turn, and the
- * beginning of the assistant's. Texts cannot forge a turn (bpe.h).
- *
- * @param ret_ids  out, (max_ids,)
- * @return RC_OK
- *         RC_UNSUPPORTED  the vocabulary has no <|im_start|> or <|im_end|>
- *         as bpe_encode()
- */
-MUST_CHECK enum rc writer_prompt(const struct bpe *bpe, struct str system, struct str user,
-                                 size_t max_ids, int32_t *ret_ids, size_t *ret_n_ids,
-                                 struct err *err);
-
-/**
  * Writes behind the prompt.
  *
  * @param text  what was read before (a shared prefix); is read on by the ids and what is written
  * @param ids   (n_ids,), at least 1, within the text's capacity (asserted)
- * @param out   what is written is appended, whatever the end
+ * @param out   what is written is appended, without `begun`, whatever the end
  *
  * @return RC_OK      also when the text did not end: see *ret_result
+ *         RC_INVALID `begun` does not obey
  *         RC_LIMIT   over the limit of out
  *         RC_NOMEM
  */

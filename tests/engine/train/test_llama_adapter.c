@@ -3,13 +3,17 @@
 #include "engine/train/llama_adapter.h"
 #include "tests/engine/train/tiny_llama.h"
 
+static const struct digest base = {
+    "4a5f0e1e6ee8d7bb66fe6cf5c0d1ba8d7b0e67a2b42e3b3f0d7a5a0a5d3c2b1a"
+};
+
 static struct buf write(struct tiny_llama *tiny)
 {
     struct buf out;
     struct err err = { 0 };
 
     buf_init(&out, 1 << 20);
-    if (llama_adapter_append(&out, &tiny->net.lora, tiny->values, &tiny->arena, &err))
+    if (llama_adapter_append(&out, &base, &tiny->net.lora, tiny->values, &tiny->arena, &err))
         fail_msg("%s", err.message);
     return out;
 }
@@ -17,8 +21,8 @@ static struct buf write(struct tiny_llama *tiny)
 static enum rc read(struct tiny_llama *tiny, struct str bytes, struct llama_lora *lora,
                     const float **values, struct err *err)
 {
-    struct safetensors *file;
-    enum rc rc = safetensors_parse((const uint8_t *)bytes.at, bytes.len, &tiny->arena, &file, err);
+    struct adapter *file;
+    enum rc rc = adapter_parse((const uint8_t *)bytes.at, bytes.len, &tiny->arena, &file, err);
 
     return rc ? rc : llama_adapter_read(file, &tiny_llama_config, &tiny->arena, lora, values, err);
 }

@@ -283,6 +283,48 @@ static void append_shown_value(struct buf *out, const struct feel_value *value, 
         out->failed = text.failed;
 }
 
+/* Where a value stands: "findings.done". */
+struct shown_path {
+    const struct shown_path *above; /* NULL at the top */
+    struct str name;
+};
+
+static void append_path(struct buf *out, const struct shown_path *path)
+{
+    if (path->above) {
+        append_path(out, path->above);
+        buf_append_char(out, '.');
+    }
+    append_on_one_line(out, path->name);
+}
+
+/* Recursion: on the value's nesting, at most FEEL_NESTING_MAX. */
+static void append_leaves(struct buf *out, const struct shown_path *path,
+                          const struct feel_value *value)
+{
+    bool is_list = value->kind == FEEL_LIST;
+
+    if (value->kind == FEEL_NULL || (is_list && value->list.n == 0))
+        return;
+    if (value->kind == FEEL_CONTEXT) {
+        for (size_t i = 0; i < value->context.n; i++) {
+            const struct shown_path below = { path, value->context.entries[i].key };
+
+            append_leaves(out, &below, &value->context.entries[i].value);
+        }
+        return;
+    }
+    append_path(out, path);
+    buf_append_text(out, ": ");
+    for (size_t i = 0; is_list && i < value->list.n; i++) {
+        buf_append_text(out, i ? ", " : "");
+        append_shown_value(out, &value->list.items[i], true);
+    }
+    if (!is_list)
+        append_shown_value(out, value, false);
+    buf_append_char(out, '\n');
+}
+
 void spec_append_shown(struct buf *out, const struct spec *spec, const struct feel_value *input,
                        const struct feel_value *facts)
 {
@@ -294,6 +336,10 @@ void spec_append_shown(struct buf *out, const struct spec *spec, const struct fe
             value = feel_find(facts, name);
         if (!value || value->kind == FEEL_NULL)
             continue;
+        if (spec->n_open > 0) {
+            append_leaves(out, &(struct shown_path){ NULL, name }, value);
+            continue;
+        }
         buf_append_str(out, name);
         buf_append_text(out, ": ");
         append_shown_value(out, value, false);

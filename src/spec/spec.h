@@ -216,7 +216,8 @@ struct spec {
     size_t n_contracts;
     struct spec_contract *contracts;
 
-    size_t n_open; /* of the output, in order, those of `format: text`: written, not chosen */
+    size_t
+        n_open; /* 1: the output is one field of `format: text`, written and not chosen; else 0 */
     const struct spec_open *open;
     size_t n_fields; /* of the output, the closed ones, in order */
     const struct spec_field *fields;
@@ -273,7 +274,9 @@ bool spec_value_is_allowed(const struct spec_field *field, size_t value);
  * order of show. White space inside a value becomes one blank, so that no value can forge a line.
  * A context is its entries, "item: Toner, quantity: 2", without those that are null; a list is its
  * items, "a; b"; both stand in parentheses inside another of their kind and in a context.
- * input and facts are FEEL_CONTEXTs. */
+ * Of an SLM that writes each leaf has its own line, "findings.done: search_opened, data_deleted",
+ * and what is null or an empty list has none: from there a decoder copies. input and facts are
+ * FEEL_CONTEXTs. */
 void spec_append_shown(struct buf *out, const struct spec *spec, const struct feel_value *input,
                        const struct feel_value *facts);
 

@@ -150,6 +150,13 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
         /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
         n_joint *= n_joint <= SPEC_JOINT_MAX ? field->n_values : 1;
     }
+    if (n_open > 0 && n_all > 1) {
+        SPEC_WRONG(r, open[0].schema, "open_field",
+                   "'%.*s' is a text (format: text), which has to be the only output field: an SLM "
+                   "writes or chooses",
+                   STR_ARG(open[0].name));
+        return RC_OK;
+    }
     if (n_joint > SPEC_JOINT_MAX) {
         SPEC_WRONG(r, &spec->output, "limit",
                    "the output fields have %zu or more combinations of values, at most %d", n_joint,

@@ -290,6 +290,9 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "65536 [limit]\n" },
         { "    open: {type: boolean}\n", "    open: {type: boolean, default: true}\n",
           "s:12:5: error: output field 'open' has a default: it is decided [value]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: string, format: text}\n",
+          "s:12:11: error: 'open' is a text (format: text), which has to be the only output field: "
+          "an SLM writes or chooses [open_field]\n" },
         { "    body: {type: string}\n", "    body: {type: strin}\n",
           "s:6:18: error: 'type' must be one of string, number, integer, boolean, array, object "
           "[value]\n" },
@@ -402,17 +405,56 @@ static void joint_labels_count_through_all_combinations(void **state)
     assert_false(spec_find_value(&spec->fields[0], &number, &label));
 }
 
+/* What the model reads of an input of which `body` is this. */
+static const char *shown_body(struct fixture *f, const struct spec *spec, const char *json)
+{
+    const struct feel_type any = { .kind = FEEL_ANY };
+    const struct feel_value none = { .kind = FEEL_CONTEXT };
+    struct feel_entry body = { .key = STR("body") };
+    struct json *v;
+
+    assert_int_equal(json_parse(str_of(json), JSON_DUPLICATES_REFUSED, &f->arena, &v, &f->err),
+                     RC_OK);
+    assert_int_equal(feel_from_json(v, &any, &f->arena, &body.value, &f->err), RC_OK);
+    struct feel_value input = feel_context(&body, 1);
+    buf_reset(&f->out);
+    spec_append_shown(&f->out, spec, &input, &none);
+    buf_append_text(&f->out, ""); /* a zero behind nothing */
+    return f->out.at;
+}
+
+static const char with_text[] = "    reply: {type: string, format: text}\n";
+
 static void a_text_is_written_and_no_field_to_choose(void **state)
 {
     struct fixture *f = *state;
     struct spec *spec = parse_good(
-        f, instead(f, "    open: {type: boolean}\n", "    open: {type: string, format: text}\n"));
+        f, instead(f, "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n", with_text));
 
     assert_int_equal(spec->n_open, 1);
-    assert_int_equal(spec->n_fields, spec->output.n_properties - 1);
-    for (size_t i = 0; i < spec->n_fields; i++)
-        assert_false(str_is(spec->fields[i].name, "open"));
-    assert_int_equal(spec->n_joint, 3);
+    assert_true(str_is(spec->open[0].name, "reply"));
+    assert_int_equal(spec->n_fields, 0);
+    assert_int_equal(spec->n_joint, 1);
+}
+
+static void who_writes_is_shown_a_line_for_each_leaf(void **state)
+{
+    static const struct {
+        const char *json, *shown;
+    } cases[] = {
+        { "{\"a\":{\"b\":\"x\\ny\",\"c\":null},\"d\":[\"p\",\"q\"],\"e\":[],\"f\":{},\"g\":false}",
+          "body.a.b: x y\nbody.d: p, q\nbody.g: false\n" },
+        { "[{\"item\":\"Ink\",\"n\":2},{\"item\":\"Pen\"}]",
+          "body: (item: Ink, n: 2), (item: Pen)\n" },
+        { "\"a; b\"", "body: a; b\n" },
+        { "{}", "" },
+    };
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(
+        f, instead(f, "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n", with_text));
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_string_equal(shown_body(f, spec, cases[i].json), cases[i].shown);
 }
 
 static const char with_set[] =
@@ -488,22 +530,9 @@ static void shown_lists_and_contexts_are_compact(void **state)
     };
     struct fixture *f = *state;
     struct spec *spec = parse_good(f, minimal);
-    const struct feel_type any = { .kind = FEEL_ANY };
-    const struct feel_value none = { .kind = FEEL_CONTEXT };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct feel_entry body = { .key = STR("body") };
-        struct json *v;
-
-        assert_int_equal(
-            json_parse(str_of(cases[i].json), JSON_DUPLICATES_REFUSED, &f->arena, &v, &f->err),
-            RC_OK);
-        assert_int_equal(feel_from_json(v, &any, &f->arena, &body.value, &f->err), RC_OK);
-        struct feel_value input = feel_context(&body, 1);
-        buf_reset(&f->out);
-        spec_append_shown(&f->out, spec, &input, &none);
-        assert_string_equal(f->out.at, cases[i].shown);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_string_equal(shown_body(f, spec, cases[i].json), cases[i].shown);
 }
 
 static void shown_values_stand_on_a_line_each_and_cannot_forge_one(void **state)
@@ -655,6 +684,7 @@ int main(void)
         SPEC_TEST(a_set_has_every_set_of_its_labels_as_values),
         SPEC_TEST(rules_see_a_set_as_a_list),
         SPEC_TEST(slices_see_input_output_and_tags),
+        SPEC_TEST(who_writes_is_shown_a_line_for_each_leaf),
         SPEC_TEST(shown_lists_and_contexts_are_compact),
         SPEC_TEST(shown_values_stand_on_a_line_each_and_cannot_forge_one),
         SPEC_TEST(a_rendered_spec_reads_back_to_itself),

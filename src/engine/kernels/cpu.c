@@ -23,6 +23,15 @@ enum cpu cpu_best(void)
 #endif
 }
 
+bool cpu_has_bf16(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 const char *cpu_name(enum cpu cpu)
 {
     ASSERT(cpu < CPU_END);

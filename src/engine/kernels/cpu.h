@@ -21,6 +21,9 @@ enum cpu {
 
 enum cpu cpu_best(void); /* asks the processor; the operating system's consent included */
 
+/* Of the rows above CPU_AVX2: has this processor AVX512_BF16 too? Training alone asks. */
+bool cpu_has_bf16(void);
+
 const char *cpu_name(enum cpu cpu); /* "scalar", "avx2", "avx512", "vnni" */
 bool cpu_parse(struct str name, enum cpu *ret_cpu);
 

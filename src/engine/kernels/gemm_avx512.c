@@ -47,9 +47,9 @@ static void tile_run(struct gemm_view a, size_t rows, size_t depth, const float 
     }
 }
 
+const struct gemm_tile gemm_tile_avx512 = { ROWS, VECTORS *LANES, tile_run };
+
 void gemm_avx512(const struct gemm *g)
 {
-    static const struct gemm_tile tile = { ROWS, VECTORS * LANES, tile_run };
-
-    gemm_blocked(g, &tile);
+    gemm_blocked(g, &gemm_tile_avx512);
 }

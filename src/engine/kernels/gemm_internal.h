@@ -17,7 +17,9 @@ struct gemm_tile {
 /* The blocked product around a register tile. */
 void gemm_blocked(const struct gemm *g, const struct gemm_tile *tile);
 
-gemm_fn gemm_avx2, gemm_avx512; /* only called when the CPU has them */
-gemm_fn gemm_dnnl;              /* only in builds with SHOAL_ONEDNN */
+/* Only called when the CPU has them. */
+extern const struct gemm_tile gemm_tile_avx2, gemm_tile_avx512;
+gemm_fn gemm_avx2, gemm_avx512;
+gemm_fn gemm_dnnl; /* only in builds with SHOAL_ONEDNN */
 
 #endif

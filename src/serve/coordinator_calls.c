@@ -36,6 +36,17 @@ static enum rc append_traceparent(struct buf *out, const char *run, const struct
     return rc;
 }
 
+/* For how long the answer is of use: until the attempt or the run's budget ends. */
+static int64_t time_left_ms(const struct coordinator *c, const struct coordinator_run *r,
+                            const struct run_action *action)
+{
+    int64_t left_ms = run_time_left_ms(r->run, coordinator_now_ms(c));
+
+    if (left_ms > action->step->timeout_ms)
+        left_ms = action->step->timeout_ms;
+    return left_ms > 0 ? left_ms : 0;
+}
+
 static enum rc write_request(const struct coordinator *c, const struct coordinator_run *r,
                              const struct run_action *action,
                              const struct coordinator_team_link *link, struct buf *out,
@@ -58,7 +69,7 @@ static enum rc write_request(const struct coordinator *c, const struct coordinat
                (int)(slm.len - skipped), slm.at + skipped, link->key,
                input.len + strlen("{\"input\":}"), action->key,
                STR_ARG(run_flow(r->run)->name.text), action->attempt, run_hops_left(r->run),
-               run_time_left_ms(r->run, coordinator_now_ms(c)));
+               time_left_ms(c, r, action));
     rc = append_traceparent(out, run_id(r->run), action, err);
     buf_append_text(out, "\r\n{\"input\":");
     buf_append_str(out, buf_str(&input));
@@ -180,6 +191,8 @@ static struct str text_of(const struct json *v)
 
 static struct verdict verdict_of_status(int status, const struct json *answer)
 {
+    if (status == 504)
+        return (struct verdict){ .type = "timeout", .detail = STR("no answer in time") };
     bool passes = status == 404 || status == 408 || status == 429 || status >= 500;
     struct str detail = text_of(json_find(json_find(answer, "error"), "message"));
 

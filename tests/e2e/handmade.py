@@ -139,8 +139,8 @@ class Workspace:
         return self.shoal("key", "create", "tester", f"--team={self.team}", *flags).out.strip()
 
 
-def decide(process, key, text, tier="standard", idempotency=None, **more):
-    headers = {"authorization": f"Bearer {key}"}
+def decide(process, key, text, tier="standard", idempotency=None, headers=None, **more):
+    headers = {"authorization": f"Bearer {key}", **(headers or {})}
     if idempotency:
         headers["idempotency-key"] = idempotency
     return request(process.port, "POST", "/v1/slms/triage/decisions",

@@ -131,6 +131,36 @@ def a_webhook_is_told_until_it_has_taken_the_end(world):
 
 
 @story
+def a_call_says_how_long_its_answer_is_of_use(world):
+    said = []
+
+    class LateTeam(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            said.append(int(self.headers["shoal-time-left-ms"]))
+            self.send_response(504)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), LateTeam)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shop = Shop(world, FLOW.replace("retry: {attempts: 20, delay: PT0.1S, max_delay: PT2S}", "timeout: PT50S", 1))
+    shop.ports = {"support": server.server_port, "finance": server.server_port}
+    shop.write_teams()
+    shop.coordinate()
+    end = shop.wait(shop.start().json()["id"])
+    assert end["status"] == "failed" and end["error"]["type"] == "timeout", end
+    assert said and all(left == 50_000 for left in said), said  # the budget of the run is ten minutes
+    server.shutdown()
+
+
+@story
 def the_journal_and_the_coordinator_hold_nothing_that_no_contract_lets_cross(world):
     shop = Shop(world)
     shop.serve()

@@ -4,16 +4,16 @@ import json
 import signal
 
 from handmade import EXAMPLES, Workspace, decide
-from story import request, story, tell
+from story import needs_failpoints, request, story, tell, wait_until
 
 
-def served(world, *flags, **version):
+def served(world, *flags, env=None, **version):
     """A workspace with a version in production, a running service and a key."""
     ws = Workspace(world)
     number = ws.register(**version)["number"]
     ws.shoal("promote", "support/triage", f"@{number}", "--why=first")
     key = ws.key()
-    return ws, ws.serve(*flags), key
+    return ws, ws.serve(*flags, env=env), key
 
 
 @story
@@ -55,6 +55,22 @@ def one_key_is_one_decision(world):
     again = decide(service, key, "where is my parcel", idempotency="k1")
     assert first.body == again.body
     assert decide(service, key, "where is my card", idempotency="k1").status == 409
+
+
+@story
+def a_request_whose_time_is_up_is_answered_504_and_never_decided(world):
+    needs_failpoints(world)
+    log = world.folder / "passed"
+    _, service, key = served(world, env={"SHOAL_FAILPOINT": "serve.received=sleep:1000", "SHOAL_FAILPOINT_LOG": str(log)})
+    n_received = lambda: log.read_text().split().count("serve.received")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(decide, service, key, "where is my parcel")
+        wait_until("the worker is busy", n_received, service)
+        late = decide(service, key, "where is my card", headers={"shoal-time-left-ms": "100"})
+        assert late.status == 504 and late.json()["error"]["code"] == "timeout", late.body
+        assert first.result().status == 200
+    assert decide(service, key, "where is my card").status == 200
+    assert n_received() == 2
 
 
 @story

@@ -115,6 +115,12 @@ static const struct refused refused[] = {
     { "H11 empty Host", 400, "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0 },
     { "H11 two Hosts", 400, LINE HOST "\r\n", 0 },
     { "H13 gzip body", 415, POST "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 0 },
+    { "H29 -1 ms left", 400, LINE "Shoal-Time-Left-Ms: -1\r\n\r\n", 0 },
+    { "H29 1e18 ms left", 400, LINE "Shoal-Time-Left-Ms: 1e18\r\n\r\n", 0 },
+    { "H29 10^9 ms left", 400, LINE "Shoal-Time-Left-Ms: 1000000000\r\n\r\n", 0 },
+    { "H29 2^32 ms left", 400, LINE "Shoal-Time-Left-Ms: 4294967296\r\n\r\n", 0 },
+    { "H29 empty time", 400, LINE "Shoal-Time-Left-Ms:\r\n\r\n", 0 },
+    { "H29 two times", 400, LINE "Shoal-Time-Left-Ms: 1\r\nShoal-Time-Left-Ms: 2\r\n\r\n", 0 },
     { "H14 two Authorizations", 400, LINE "Authorization: a\r\nAuthorization: b\r\n\r\n", 0 },
     /* clang-format on */
 };

@@ -475,6 +475,27 @@ static void an_answer_that_takes_too_long_becomes_504_and_is_cancelled(void **st
     assert_int_equal(stop(&f), RC_OK);
 }
 
+static void a_client_that_says_how_long_it_waits_gets_its_504_then(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    start(&f, patient());
+    const char *answer = ask(&f, "GET /hold HTTP/1.1\r\n" HOST "Shoal-Time-Left-Ms: 50\r\n\r\n");
+    assert_int_equal(status_of(answer), 504);
+    assert_non_null(strstr(answer, "{\"error\":{\"code\":\"timeout\""));
+    struct http_exchange *x = wait_for_held(&f, 1);
+    assert_true(atomic_load(&x->cancelled));
+    http_answer(x, 200);
+
+    /* no time at all: the handler does not see it */
+    answer = ask(&f, "GET /echo HTTP/1.1\r\nShoal-Time-Left-Ms: 0\r\n" CLOSE);
+    assert_int_equal(status_of(answer), 504);
+    answer = ask(&f, "GET /echo HTTP/1.1\r\nShoal-Time-Left-Ms: 999999999\r\n" CLOSE);
+    assert_int_equal(status_of(answer), 200);
+    assert_int_equal(stop(&f), RC_OK);
+}
+
 static void a_full_server_says_so_at_once_and_its_health_still_answers(void **state)
 {
     struct http_server_config config = patient();
@@ -671,6 +692,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_cancels_its_request),
         cmocka_unit_test(a_client_that_says_no_more_while_it_is_answered_gets_its_answer),
         cmocka_unit_test(an_answer_that_takes_too_long_becomes_504_and_is_cancelled),
+        cmocka_unit_test(a_client_that_says_how_long_it_waits_gets_its_504_then),
         cmocka_unit_test(a_full_server_says_so_at_once_and_its_health_still_answers),
         cmocka_unit_test(a_thousand_slow_clients_do_not_keep_others_from_being_answered),
         cmocka_unit_test(one_connection_too_many_is_turned_away),

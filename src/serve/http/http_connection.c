@@ -261,8 +261,15 @@ static void start_work(struct http_connection *c)
 
     if (!has_room(c, x->route))
         return;
+    unsigned answer_ms = c->server->config.answer_ms;
+    uint64_t age_ms = http_exchange_age_us(x) / 1000;
+    if (age_ms >= x->request->time_left_ms) {
+        refuse(c, 504, "timeout", "no time is left for an answer");
+        return;
+    }
+    uint64_t left_ms = x->request->time_left_ms - age_ms;
     c->keep_alive = x->request->keep_alive;
-    enter(c, HTTP_STATE_WORKING, c->server->config.answer_ms);
+    enter(c, HTTP_STATE_WORKING, left_ms < answer_ms ? (unsigned)left_ms : answer_ms);
     c->server->n_working++;
     x->route->handle(x, c->routes->self);
 }

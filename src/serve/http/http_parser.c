@@ -216,9 +216,10 @@ static void lower(struct http_parser *p, struct str name)
 /* Fields of which two copies could be understood differently by two readers. */
 static bool check_repeated(struct http_parser *p)
 {
-    static const char *const single[] = { "authorization",   "content-encoding", "content-length",
-                                          "content-type",    "expect",           "host",
-                                          "idempotency-key", "transfer-encoding" };
+    static const char *const single[] = {
+        "authorization", "content-encoding", "content-length",     "content-type",     "expect",
+        "host",          "idempotency-key",  "shoal-time-left-ms", "transfer-encoding"
+    };
 
     for (size_t s = 0; s < ARRAY_LEN(single); s++) {
         size_t n = 0;
@@ -303,6 +304,26 @@ static bool read_expectation(struct http_parser *p, int minor)
     return true;
 }
 
+/* How long the client still waits, from its head on. */
+static bool read_time_left(struct http_parser *p)
+{
+    struct str text = http_request_header(&p->request, "shoal-time-left-ms");
+    unsigned time_ms = 0;
+    bool is_number = text.len > 0;
+
+    p->request.time_left_ms = HTTP_TIME_LEFT_MS_MAX;
+    if (!text.at)
+        return true;
+    for (size_t i = 0; i < text.len && is_number; i++) {
+        is_number = text.at[i] >= '0' && text.at[i] <= '9' && time_ms <= HTTP_TIME_LEFT_MS_MAX / 10;
+        time_ms = is_number ? time_ms * 10 + (unsigned)(text.at[i] - '0') : 0;
+    }
+    if (!is_number)
+        return refuse(p, 400, "Shoal-Time-Left-Ms must be a number of at most 999999999");
+    p->request.time_left_ms = time_ms;
+    return true;
+}
+
 /* The collected head: lines separated by '\n', which no line can contain. */
 static bool read_head(struct http_parser *p)
 {
@@ -318,7 +339,7 @@ static bool read_head(struct http_parser *p)
         lower(p, header->name);
         p->request.n_headers++;
     }
-    if (!check_repeated(p) || !read_expectation(p, minor))
+    if (!check_repeated(p) || !read_expectation(p, minor) || !read_time_left(p))
         return false;
 
     struct str host = http_request_header(&p->request, "host");

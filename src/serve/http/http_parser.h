@@ -23,10 +23,11 @@
 #include <stddef.h>
 
 enum {
-    HTTP_LINE_BYTES_MAX = 8 << 10,  /* request line; beyond: 414 */
-    HTTP_HEAD_BYTES_MAX = 32 << 10, /* request line and fields; beyond: 431 */
-    HTTP_HEADERS_MAX = 100,         /* fields, and trailer fields; beyond: 431 */
-    HTTP_CHUNK_LINE_BYTES_MAX = 256 /* chunk size with extensions, or a trailer field */
+    HTTP_LINE_BYTES_MAX = 8 << 10,   /* request line; beyond: 414 */
+    HTTP_HEAD_BYTES_MAX = 32 << 10,  /* request line and fields; beyond: 431 */
+    HTTP_HEADERS_MAX = 100,          /* fields, and trailer fields; beyond: 431 */
+    HTTP_CHUNK_LINE_BYTES_MAX = 256, /* chunk size with extensions, or a trailer field */
+    HTTP_TIME_LEFT_MS_MAX = 999999999
 };
 
 enum http_phase {
@@ -53,6 +54,7 @@ struct http_request {
     bool keep_alive;  /* the client wants to send another request */
     bool has_body;    /* a body was announced */
     bool expects_100; /* Expect: 100-continue */
+    unsigned time_left_ms; /* Shoal-Time-Left-Ms; HTTP_TIME_LEFT_MS_MAX when not said */
     size_t n_headers;
     struct http_header headers[HTTP_HEADERS_MAX];
     struct str body; /* set when complete */

@@ -8,8 +8,9 @@
  *
  *   HEAD       head_ms from its first byte (from accept for the first request): 408
  *   BODY       body_gap_ms between reads, body_ms in all: 408
- *   WORKING    the handler has the exchange; answer_ms: 504. Still read, so that a client that
- *              leaves is seen at once: exchange->cancelled
+ *   WORKING    the handler has the exchange; answer_ms, or less when the client says how long it
+ *              waits (Shoal-Time-Left-Ms, from its head on): 504. Still read, so that a client
+ *              that leaves is seen at once: exchange->cancelled
  *   ANSWERING  write_ms for the whole answer, then cut
  *   IDLE       idle_ms, then closed
  *

@@ -5,7 +5,7 @@ import sys
 
 NOUNS = {
     "base": ["arena_", "assert_", "buf_", "clock_", "crypto_", "csv_", "decimal_", "digest_", "err_", "exact_", "failpoint_", "fs_",
-             "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "thread_", "utf8_", "yaml_"],
+             "json_", "log_", "mem_", "pool_", "random_", "rc_", "regex_", "sha256_", "tar_", "thread_", "utf8_", "yaml_"],
     "store": ["store_"],
     "net": ["http_client_", "pip_", "wheel_"],
     "expr": ["feel_"],
@@ -16,10 +16,10 @@ NOUNS = {
     "record": ["decision_", "feedback_", "principal_", "record_"],
     "orchestrate": ["run_"],
     "decide": ["decide_", "version_"],
-    "factory": ["build_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
+    "factory": ["build_", "bundle_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
     "serve": ["body_", "chat_", "coordinator_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
     "swarm": ["account_", "fence_", "supervisor_"],
-    "cli": ["answer_view_", "ask", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
+    "cli": ["answer_view_", "ask", "build_session_", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
             "model_file_", "model_gguf_", "progress_", "pull_", "shut_in", "standard_input_", "team_registry_", "up_", "version_view_"],
 }
 

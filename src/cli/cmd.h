@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 command_fn cmd_build, cmd_check, cmd_config, cmd_decide, cmd_pull, cmd_replay, cmd_serve;
+command_fn cmd_export, cmd_import;
 command_fn cmd_coordinate, cmd_down, cmd_up;
 command_fn cmd_flow_cancel, cmd_flow_list, cmd_flow_run, cmd_flow_show;
 command_fn cmd_new_slm, cmd_new_team, cmd_new_workspace;

@@ -149,6 +149,28 @@ const struct command cli_commands[] = {
         .options = { OPTION_ALIAS },
     },
     {
+        .name = "export",
+        .group = VERSIONS,
+        ARGUMENTS("TEAM/SLM FILE", 2, 2),
+        .summary = "a version with its spec, rows, weights, tables and report, in one file",
+        .details = "FILE is a tar archive. The base is named in it, not included.",
+        .example = "shoal export support/reply-draft reply-draft.shoal",
+        .run = cmd_export,
+        .options = { { "version", "VERSION",
+                       "another one than production: @3, an alias, a digest" } },
+    },
+    {
+        .name = "import",
+        .group = VERSIONS,
+        ARGUMENTS("FILE", 1, 1),
+        .summary = "register a version out of such a file, after judging it again",
+        .details = "Every digest is checked, its test rows are decided again, and its gates held "
+                   "against them.\nExit status 1: it missed a gate, and is registered as rejected.",
+        .example = "shoal import reply-draft.shoal --team=support",
+        .run = cmd_import,
+        .options = { { "team", "TEAM", "whose it becomes, else the team of the same name" } },
+    },
+    {
         .name = "serve",
         .group = DECIDE,
         ARGUMENTS("", 0, 0),

@@ -110,9 +110,12 @@ static void append_lineage(struct buf *out, const struct json *lineage)
 
     for (size_t i = 0; lineage && lineage->type == JSON_ARRAY && i < lineage->n; i++) {
         const struct json *manifest = json_find(&lineage->items[i], "manifest");
+        struct str origin = short_digest(manifest, "origin");
         bool is_last = i + 1 == lineage->n || i + 1 == TREE_DEPTH_MAX;
 
         append_parts(out, indent, manifest);
+        if (!str_is(origin, "-"))
+            append_part(out, indent, "imported", origin);
         buf_printf(out, "%s%s code     %.*s\n", indent, is_last ? "`--" : "|--",
                    STR_ARG(version_view_text(manifest, "engine_build")));
         if (is_last)

@@ -101,7 +101,7 @@ static enum rc record_start(struct build *b, enum spec_candidate kind, struct js
     return RC_OK;
 }
 
-static enum rc start(struct build *b, struct err *err)
+enum rc build_start(struct build *b, struct err *err)
 {
     struct json *result = NULL;
     const struct json *created;
@@ -150,7 +150,8 @@ static enum rc run_register(struct build *b, enum spec_candidate kind, struct js
         return rc;
     if (kind != SPEC_LINEAR)
         manifest.base = b->base_digest;
-    if (b->production)
+    manifest.origin = b->origin;
+    if (b->production && !b->origin.hex[0])
         manifest.parent = *version_digest(b->production);
     version_append_calibration(&calibration, b->spec, chosen->calibration);
     rc = buf_rc(&calibration, "calibration", err);
@@ -230,14 +231,22 @@ static enum rc keep_result(struct build *b, const struct json *registered, struc
     return RC_OK;
 }
 
+enum rc build_register(struct build *b, struct arena *arena, struct build_result *ret_result,
+                       struct err *err)
+{
+    struct json *registered = NULL;
+    enum rc rc = build_stage(b, "register", b->chosen, run_register, &registered, err);
+
+    return rc ? rc : keep_result(b, registered, arena, ret_result, err);
+}
+
 static enum rc run(struct build *b, struct arena *arena, struct problems *problems,
                    struct build_result *ret_result, struct err *err)
 {
-    struct json *registered = NULL;
     enum rc rc = build_plan(b, problems, err);
 
     if (rc == RC_OK)
-        rc = start(b, err);
+        rc = build_start(b, err);
     if (rc == RC_OK)
         rc = build_data(b, err);
     if (rc == RC_OK)
@@ -247,16 +256,28 @@ static enum rc run(struct build *b, struct arena *arena, struct problems *proble
     if (rc == RC_OK)
         rc = build_verdict(b, err);
     if (rc == RC_OK)
-        rc = build_stage(b, "register", b->chosen, run_register, &registered, err);
+        rc = build_register(b, arena, ret_result, err);
     if (rc)
         return rc;
 
     struct err ignored;
     IGNORE_RC(fs_remove(b->checkpoint_path, &ignored)); /* best effort: nothing reads it again */
-    return keep_result(b, registered, arena, ret_result, err);
+    return RC_OK;
 }
 
-static void release(struct build *b)
+enum rc build_new(const struct build_options *options, struct build **ret_build, struct err *err)
+{
+    struct build *b = mem_alloc(sizeof(*b));
+
+    if (!b)
+        return err_set(err, RC_NOMEM, "build");
+    b->o = options;
+    arena_init(&b->arena, BUILD_ARENA_BYTES);
+    *ret_build = b;
+    return RC_OK;
+}
+
+void build_end(struct build *b)
 {
     for (size_t i = 0; i < BUILD_CANDIDATES; i++) {
         predictor_close(b->candidates[i].predictor);
@@ -272,13 +293,12 @@ static void release(struct build *b)
 enum rc build_run(const struct build_options *options, struct arena *arena,
                   struct problems *problems, struct build_result *ret_result, struct err *err)
 {
-    struct build *b = mem_alloc(sizeof(*b));
+    struct build *b;
+    enum rc rc = build_new(options, &b, err);
 
-    if (!b)
-        return err_set(err, RC_NOMEM, "build");
-    b->o = options;
-    arena_init(&b->arena, BUILD_ARENA_BYTES);
-    enum rc rc = run(b, arena, problems, ret_result, err);
-    release(b);
+    if (rc)
+        return rc;
+    rc = run(b, arena, problems, ret_result, err);
+    build_end(b);
     return rc;
 }

@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "engine/kernels/kernels.h"
+#include "factory/bundle.h"
 #include "registry/registry.h"
 #include "spec/problem.h"
 
@@ -108,6 +109,23 @@ struct build_result {
 MUST_CHECK enum rc build_run(const struct build_options *options, struct arena *arena,
                              struct problems *problems, struct build_result *ret_result,
                              struct err *err);
+
+/**
+ * Registers a version that was made elsewhere, for options->team and options->slm, as what it is
+ * here: its parts are stored, its test rows decided again, its gates held against them and against
+ * our production. A durable run as well: the same bundle, imported again by the same code, is the
+ * version it was, whoever is in production by then.
+ *
+ * @param bundle  checked; borrowed for the call
+ *
+ * @return RC_OK          a version is registered, accepted or rejected; its manifest names the
+ * origin RC_CORRUPT     the parts do not fit together; nothing is kept RC_NOT_FOUND   the base was
+ * not pulled; nothing is kept RC_BUSY, RC_CANCELLED, RC_LIMIT, RC_IO, RC_FULL, RC_UNKNOWN (import
+ * it again), RC_NOMEM
+ */
+MUST_CHECK enum rc build_import(const struct build_options *options, const struct bundle *bundle,
+                                struct arena *arena, struct build_result *ret_result,
+                                struct err *err);
 
 /* The report of a version as text for a terminal: verdict, scores beside their floors, gates,
  * per-class bars, confusion, reliability. RC_CORRUPT: no report. */

@@ -26,7 +26,7 @@ struct build_candidate {
     bool guaranteed[SPEC_FIELDS_MAX]; /* the target precision is promised, not only estimated */
     bool meets_gates;                 /* on validation rows */
     double mean_f1;
-    struct json *validated; /* the stage's result */
+    const struct json *validated; /* the stage's result */
 };
 
 struct build {
@@ -46,6 +46,8 @@ struct build {
     struct manifest_table *table_digests;
     struct version *production; /* NULL: none */
     bool comparable;            /* production answers the same fields with the same labels */
+
+    struct digest origin; /* of the version that is imported; none: it is built */
 
     struct digest id;
     char *journal_path, *checkpoint_path;
@@ -71,6 +73,24 @@ typedef enum rc build_stage_fn(struct build *b, enum spec_candidate kind,
 /* Runs the stage unless the journal has its result. */
 MUST_CHECK enum rc build_stage(struct build *b, const char *name, enum spec_candidate kind,
                                build_stage_fn *run, struct json **ret_result, struct err *err);
+
+MUST_CHECK enum rc build_new(const struct build_options *options, struct build **ret_build,
+                             struct err *err);
+/* Frees b and what it opened. */
+void build_end(struct build *b);
+/* Opens the journal; what is recorded there already is used. */
+MUST_CHECK enum rc build_start(struct build *b, struct err *err);
+/* Registers the judged candidate, and tells of it. */
+MUST_CHECK enum rc build_register(struct build *b, struct arena *arena,
+                                  struct build_result *ret_result, struct err *err);
+
+/* Parts of the plan that an import has too: opens base_json, finds production and the journal. */
+MUST_CHECK enum rc build_open_base(struct build *b, struct err *err);
+MUST_CHECK enum rc build_find_production(struct build *b, struct err *err);
+MUST_CHECK enum rc build_find_paths(struct build *b, struct err *err);
+/* Calibration and score of a candidate, from its recorded validation. RC_CORRUPT. */
+MUST_CHECK enum rc build_read_validation(struct build *b, struct build_candidate *c,
+                                         const struct json *result, struct err *err);
 
 MUST_CHECK enum rc build_plan(struct build *b, struct problems *problems, struct err *err);
 MUST_CHECK enum rc build_data(struct build *b, struct err *err);

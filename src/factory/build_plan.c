@@ -33,6 +33,13 @@ static bool needs_base(const struct spec *spec)
     return false;
 }
 
+enum rc build_open_base(struct build *b, struct err *err)
+{
+    enum rc rc = version_base_open(b->o->bases_dir, b->base_json, &b->base, err);
+
+    return rc ? err_context(err, "base '%.*s'", STR_ARG(b->spec->base.text)) : RC_OK;
+}
+
 static enum rc read_base(struct build *b, struct err *err)
 {
     char path[FS_PATH_MAX];
@@ -43,9 +50,9 @@ static enum rc read_base(struct build *b, struct err *err)
     enum rc rc = fs_read_file(path, VERSION_BASE_JSON_MAX, &b->arena, &b->base_json, err);
     if (rc == RC_OK)
         rc = artifact_put(b->o->artifacts, b->base_json.at, b->base_json.len, &b->base_digest, err);
-    if (rc == RC_OK)
-        rc = version_base_open(b->o->bases_dir, b->base_json, &b->base, err);
-    return rc ? err_context(err, "base '%.*s'", STR_ARG(b->spec->base.text)) : RC_OK;
+    if (rc)
+        return err_context(err, "base '%.*s'", STR_ARG(b->spec->base.text));
+    return build_open_base(b, err);
 }
 
 static enum rc read_beside_spec(struct build *b, struct str name, size_t limit, struct arena *arena,
@@ -130,7 +137,7 @@ static bool same_fields(const struct spec *a, const struct spec *b)
     return same;
 }
 
-static enum rc find_production(struct build *b, struct err *err)
+enum rc build_find_production(struct build *b, struct err *err)
 {
     struct version_sources sources = { .artifacts = b->o->artifacts,
                                        .bases_dir = b->o->bases_dir,
@@ -180,7 +187,7 @@ static enum rc find_id(struct build *b, struct err *err)
     return rc ? rc : sha256_of(text.at, text.len, &b->id, err);
 }
 
-static enum rc find_paths(struct build *b, struct err *err)
+enum rc build_find_paths(struct build *b, struct err *err)
 {
     char name[64];
     enum rc rc = fs_make_dirs(b->o->builds_dir, err);
@@ -209,10 +216,10 @@ enum rc build_plan(struct build *b, struct problems *problems, struct err *err)
     if (rc == RC_OK)
         rc = hash_sources(b, err);
     if (rc == RC_OK)
-        rc = find_production(b, err);
+        rc = build_find_production(b, err);
     if (rc == RC_OK)
         rc = find_id(b, err);
     if (rc == RC_OK)
-        rc = find_paths(b, err);
+        rc = build_find_paths(b, err);
     return rc;
 }

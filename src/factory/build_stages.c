@@ -411,8 +411,8 @@ static enum rc run_validate(struct build *b, enum spec_candidate kind, struct js
     return rc ? rc : append_validation(b, c, judged, &gates, result, err);
 }
 
-static enum rc read_validation(struct build *b, struct build_candidate *c,
-                               const struct json *result, struct err *err)
+enum rc build_read_validation(struct build *b, struct build_candidate *c, const struct json *result,
+                              struct err *err)
 {
     CLEANUP(buf_releasep) struct buf text = { .limit = MANIFEST_NUMBERS_MAX };
     const struct json *calibration = json_find(result, "calibration");
@@ -436,13 +436,15 @@ static enum rc read_validation(struct build *b, struct build_candidate *c,
 enum rc build_validate(struct build *b, enum spec_candidate kind, struct err *err)
 {
     struct build_candidate *c = &b->candidates[kind];
+    struct json *result = NULL;
     char name[32];
 
     snprintf(name, sizeof(name), "validate.%s", candidate_name(kind));
-    enum rc rc = build_stage(b, name, kind, run_validate, &c->validated, err);
+    enum rc rc = build_stage(b, name, kind, run_validate, &result, err);
     if (rc)
         return rc;
-    return read_validation(b, c, c->validated, err);
+    c->validated = result;
+    return build_read_validation(b, c, c->validated, err);
 }
 
 /* ---- choosing ---- */

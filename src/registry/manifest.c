@@ -61,6 +61,8 @@ static void write_members(struct json_writer *w, const struct manifest *m)
     write_digest(w, "adapter", &m->adapter);
     write_digest(w, "report", &m->report);
     write_digest(w, "parent", &m->parent);
+    if (m->origin.hex[0])
+        write_digest(w, "origin", &m->origin);
     json_key(w, "tables");
     json_begin_object(w);
     for (size_t i = 0; i < m->n_tables; i++)
@@ -230,6 +232,8 @@ static enum rc decode(const struct json *json, struct arena *arena, struct manif
     manifest->adapter = take_digest(&m, "adapter");
     manifest->report = take_digest(&m, "report");
     manifest->parent = take_digest(&m, "parent");
+    if (json_find(json, "origin"))
+        manifest->origin = take_digest(&m, "origin");
     take_tables(&m, manifest);
     take_calibration(&m, manifest);
     manifest->engine_build = take_text(&m, "engine_build");

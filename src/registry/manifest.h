@@ -9,7 +9,8 @@
  *    "spec":D,"tables":{"vendors":D},"team":"support"}
  *
  * D is 64 lower-case hex digits or null: a rules-only version has neither base nor adapter, a first
- * version no parent.
+ * version no parent. One that was imported has the member "origin":D too, the manifest of the
+ * version it was elsewhere: same spec, rows and weights, judged again here.
  */
 #ifndef REGISTRY_MANIFEST_H
 #define REGISTRY_MANIFEST_H
@@ -39,6 +40,7 @@ struct manifest {
     struct digest adapter;
     struct digest report;
     struct digest parent;          /* of the version this one's training started from */
+    struct digest origin;          /* of the version that was imported */
     struct manifest_table *tables; /* (n_tables,), by name */
     size_t n_tables;
     struct str calibration;   /* a JSON object, kept as it is but for its order; "{}" */

@@ -446,7 +446,7 @@ static enum rc check_parts(const struct registry *registry, const struct manifes
         const struct digest *digest;
     } parts[] = {
         { "spec", &m->spec },       { "dataset", &m->dataset }, { "base", &m->base },
-        { "adapter", &m->adapter }, { "report", &m->report },
+        { "adapter", &m->adapter }, { "report", &m->report },   { "origin", &m->origin },
     };
     enum rc rc = RC_OK;
 

@@ -127,14 +127,6 @@ enum rc decide_open(const struct decide_parts *parts, struct arena *arena,
 
 /* ---- one row, before and after the model ---- */
 
-/* A row on its way: what is known of it between the steps. */
-struct row_state {
-    struct decide_scope scope;
-    struct feel_value input;
-    struct str shown; /* what the model reads */
-    bool needs_model;
-};
-
 static enum rc refuse_if_invalid(const struct spec *spec, const struct json *input,
                                  struct arena *arena, struct decide_result *result, struct err *err)
 {
@@ -173,8 +165,9 @@ static enum rc explain_fact(const struct spec_fact *fact,
 
 /* Facts in the spec's order, each seeing those above it. The first undetermined one withholds the
  * answer, and the others are computed all the same: a person who looks wants to see them. */
-static enum rc compute_facts(const struct decider *decider, struct row_state *row, int64_t now_ms,
-                             struct arena *arena, struct decide_result *result, struct err *err)
+static enum rc compute_facts(const struct decider *decider, struct decide_state *row,
+                             int64_t now_ms, struct arena *arena, struct decide_result *result,
+                             struct err *err)
 {
     const struct spec *spec = decider->parts.spec;
     const struct feel_limits limits = feel_limits_default();
@@ -200,7 +193,7 @@ static enum rc compute_facts(const struct decider *decider, struct row_state *ro
     return RC_OK;
 }
 
-static enum rc render_shown(const struct decider *decider, const struct row_state *row,
+static enum rc render_shown(const struct decider *decider, const struct decide_state *row,
                             const struct feel_value *facts, struct arena *arena,
                             struct str *ret_shown, struct err *err)
 {
@@ -221,8 +214,8 @@ static enum rc render_shown(const struct decider *decider, const struct row_stat
 
 /* Input and facts. */
 static enum rc begin_row(const struct decider *decider, const struct decide_row *asked,
-                         struct arena *arena, struct row_state *row, struct decide_result *result,
-                         struct err *err)
+                         struct arena *arena, struct decide_state *row,
+                         struct decide_result *result, struct err *err)
 {
     const struct decide_parts *parts = &decider->parts;
     const struct spec *spec = parts->spec;
@@ -248,8 +241,8 @@ static enum rc begin_row(const struct decider *decider, const struct decide_row 
 }
 
 static enum rc prepare_row(const struct decider *decider, const struct decide_row *asked,
-                           struct arena *arena, struct row_state *row, struct decide_result *result,
-                           struct err *err)
+                           struct arena *arena, struct decide_state *row,
+                           struct decide_result *result, struct err *err)
 {
     const struct decide_parts *parts = &decider->parts;
 
@@ -262,11 +255,12 @@ static enum rc prepare_row(const struct decider *decider, const struct decide_ro
     result->n_labels = decider->n_labels;
     result->scores = asked->scores;
     row->needs_model = !asked->scores && decider->n_labels > 0;
-    if (!row->needs_model)
+    row->is_written = parts->author && !asked->texts;
+    if (!row->needs_model && !row->is_written)
         return RC_OK;
-    ASSERT(parts->predictor);
+    ASSERT(row->is_written || parts->predictor);
     rc = render_shown(decider, row, &result->facts, arena, &row->shown, err);
-    if (rc)
+    if (rc || row->is_written)
         return rc;
     return predictor_check(parts->predictor, row->shown, err);
 }
@@ -274,7 +268,7 @@ static enum rc prepare_row(const struct decider *decider, const struct decide_ro
 enum rc decide_shown(const struct decider *decider, const struct decide_row *row,
                      struct arena *arena, struct str *ret_shown, struct err *err)
 {
-    struct row_state state = { 0 };
+    struct decide_state state = { 0 };
     struct decide_result result = { 0 };
 
     enum rc rc = begin_row(decider, row, arena, &state, &result, err);
@@ -285,8 +279,9 @@ enum rc decide_shown(const struct decider *decider, const struct decide_row *row
     return render_shown(decider, &state, &result.facts, arena, ret_shown, err);
 }
 
-static enum rc compute_derived(const struct decider *decider, struct row_state *row, int64_t now_ms,
-                               struct arena *arena, struct decide_result *result, struct err *err)
+static enum rc compute_derived(const struct decider *decider, struct decide_state *row,
+                               int64_t now_ms, struct arena *arena, struct decide_result *result,
+                               struct err *err)
 {
     const struct spec *spec = decider->parts.spec;
     const struct feel_limits limits = feel_limits_default();
@@ -307,9 +302,9 @@ static enum rc compute_derived(const struct decider *decider, struct row_state *
     return RC_OK;
 }
 
-static enum rc finish_row(const struct decider *decider, const struct decide_row *asked,
-                          struct row_state *row, struct arena *arena, struct decide_result *result,
-                          struct err *err)
+enum rc decide_finish_row(const struct decider *decider, const struct decide_row *asked,
+                          struct decide_state *row, struct arena *arena,
+                          struct decide_result *result, struct err *err)
 {
     if (result->verdict == DECIDE_FACT_UNDETERMINED)
         return RC_OK;
@@ -322,9 +317,7 @@ static enum rc finish_row(const struct decider *decider, const struct decide_row
     return rc;
 }
 
-/* RC_NOMEM fails the call, since the next row would fare no better; anything else is about this
- * row. */
-static enum rc refuse(enum rc rc, const struct err *why, struct decide_result *result,
+enum rc decide_refuse(enum rc rc, const struct err *why, struct decide_result *result,
                       struct err *err)
 {
     if (rc == RC_NOMEM) {
@@ -340,7 +333,7 @@ static enum rc refuse(enum rc rc, const struct err *why, struct decide_result *r
 /* ---- the batch ---- */
 
 /* Runs the model over the rows that need it and hands each its scores. */
-static enum rc run_model(const struct decider *decider, struct row_state *states, size_t n_rows,
+static enum rc run_model(const struct decider *decider, struct decide_state *states, size_t n_rows,
                          struct pool *pool, struct arena *arena, struct decide_result *results,
                          struct err *err)
 {
@@ -373,7 +366,7 @@ enum rc decide_rows(const struct decider *decider, const struct decide_row *rows
                     struct pool *pool, struct arena *arena, struct decide_result *results,
                     struct err *err)
 {
-    struct row_state *states = arena_array(arena, struct row_state, n_rows);
+    struct decide_state *states = arena_array(arena, struct decide_state, n_rows);
     struct err why;
 
     if (n_rows > DECIDE_ROWS_MAX)
@@ -384,7 +377,7 @@ enum rc decide_rows(const struct decider *decider, const struct decide_row *rows
         results[i] = (struct decide_result){ 0 };
         enum rc rc = prepare_row(decider, &rows[i], arena, &states[i], &results[i], &why);
         if (rc)
-            rc = refuse(rc, &why, &results[i], err);
+            rc = decide_refuse(rc, &why, &results[i], err);
         if (rc)
             return rc;
     }
@@ -394,13 +387,13 @@ enum rc decide_rows(const struct decider *decider, const struct decide_row *rows
         return rc;
 
     for (size_t i = 0; i < n_rows; i++) {
-        if (results[i].verdict == DECIDE_REFUSED)
+        if (results[i].verdict == DECIDE_REFUSED || states[i].is_written)
             continue;
-        rc = finish_row(decider, &rows[i], &states[i], arena, &results[i], &why);
+        rc = decide_finish_row(decider, &rows[i], &states[i], arena, &results[i], &why);
         if (rc)
-            rc = refuse(rc, &why, &results[i], err);
+            rc = decide_refuse(rc, &why, &results[i], err);
         if (rc)
             return rc;
     }
-    return RC_OK;
+    return decide_write_rows(decider, rows, states, n_rows, pool, arena, results, err);
 }

@@ -19,10 +19,14 @@
  *   - no assignment is free of a broken must-rule (the rules are named),
  *   - a must-rule is undetermined on the best assignment,
  *   - the confidence of a field is below its threshold,
- *   - an open field's text is not as long as its schema says, or has a number or name that the
- * input does not have (engine/write/copies.h). So an answer that breaks a must-rule cannot be
- * given. An open field's text is given by the caller and is one more name that rules see; a text
- * under which no assignment keeps the must-rules is no answer (rules_conflict).
+ *   - a text is not as long as its schema says, or has a number or name that the input does not
+ *     have (engine/write/copies.h).
+ * So an answer that breaks a must-rule cannot be given.
+ *
+ * How a text is written. The output of an SLM that writes is one open field and no closed ones; its
+ * text is one more name that rules see. The author writes it from what is shown, under the copies
+ * of the input. A text that is refused or breaks a must-rule (rules_conflict) is written once more
+ * (decide_write.c says how), and the second text, whatever comes of it, is the result.
  *
  * Determinism: a result is a function of (spec, adapter, tables, calibration, input, now_ms), bit
  * for bit. Other rows of the batch, threads, kernel rows and CPUs do not matter.
@@ -35,6 +39,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/pool.h"
+#include "engine/author.h"
 #include "engine/predictor.h"
 #include "expr/feel.h"
 #include "spec/problem.h"
@@ -62,6 +67,8 @@ struct decide_calibration {
 struct decide_parts {
     const struct spec *spec;
     const struct predictor *predictor;            /* NULL: every row must bring its scores */
+    const struct author *author;                  /* of an SLM that writes, instead; NULL: every row
+                                                     must bring its texts */
     const struct table *tables;                   /* (spec->n_tables,) in the spec's order */
     const struct decide_calibration *calibration; /* (spec->n_fields,) */
 };
@@ -78,8 +85,8 @@ struct decide_row {
     int64_t now_ms;           /* the recorded time, Unix milliseconds: what now() answers */
     const float *scores;      /* (n_labels,) as decide_result has them; NULL: the model is run.
                                  For calibration, which asks the same rows again and again. */
-    const struct str *texts;  /* (n_open,) what was written into the open fields; borrowed by the
-                                 result. A spec that has some needs them: nothing here writes */
+    const struct str *texts;  /* (n_open,) what stands in the open fields, borrowed by the result;
+                                 NULL: the author writes it. For evaluation of given texts */
 };
 
 enum decide_verdict {
@@ -117,6 +124,7 @@ struct decide_result {
     const float *scores;     /* (n_labels,) natural logarithms of the model's probabilities; of the
                                 labels of a set the log odds, ln(p / (1 - p)) */
     const struct str *texts; /* (n_open,) */
+    size_t attempt;          /* at a text, 1 or 2; 0: none was written */
     bool has_best;           /* false: refused, a fact undetermined, or rules_conflict */
     size_t best; /* joint assignment, see spec_values_of(); the suggestion when abstained */
     const double *confidence;             /* (n_fields,), with has_best */
@@ -151,7 +159,8 @@ MUST_CHECK enum rc decide_shown(const struct decider *decider, const struct deci
  * Appends the answer's members, without the braces around them, in this order and form:
  *   "output":{...} or null,  "confidence":{"priority":0.8731},
  *   "abstained":null or {"reason":"low_confidence","text":"...","suggestion":{...} or null},
- *   "facts":{...},  "rules":[{"id":"R1","result":"holds","text":"..."}]
+ *   "facts":{...},  "rules":[{"id":"R1","result":"holds","text":"..."}],
+ *   "attempt":1 or 2, when a text was written
  * Not for refused rows (asserted). These bytes are what is stored, served and replayed.
  */
 void decide_append_answer(struct buf *out, const struct decider *decider,

@@ -132,4 +132,6 @@ void decide_append_answer(struct buf *out, const struct decider *decider,
     feel_append_json(out, &result->facts);
     buf_append_text(out, ",\"rules\":");
     append_rules(out, spec, result);
+    if (result->attempt > 0)
+        buf_printf(out, ",\"attempt\":%zu", result->attempt);
 }

@@ -278,7 +278,9 @@ static enum rc explain_conflict(struct choice *c, struct arena *arena, struct de
     const struct spec *spec = c->decider->parts.spec;
     CLEANUP(buf_releasep) struct buf text = { 0 };
     size_t values[SPEC_FIELDS_MAX];
-    const char *separator = "no answer satisfies every must-rule; the likeliest breaks ";
+    const char *separator = spec->n_open > 0
+                                ? "the text breaks "
+                                : "no answer satisfies every must-rule; the likeliest breaks ";
 
     buf_init(&text, DECIDE_SHOWN_BYTES_MAX);
     spec_values_of(spec, c->likeliest, values);
@@ -418,6 +420,25 @@ enum rc decide_choose(const struct decider *decider, struct decide_scope *scope,
     arena_init(&c.scratch, DECIDE_ROW_BYTES_MAX);
     enum rc rc = choose(&c, arena, result, err);
     arena_release(&c.work);
+    arena_release(&c.scratch);
+    return rc;
+}
+
+enum rc decide_broken_rules(const struct decider *decider, struct decide_scope *scope,
+                            int64_t now_ms, bool *ret_broken, struct err *err)
+{
+    const struct spec *spec = decider->parts.spec;
+    struct choice c = { .decider = decider, .scope = scope, .now_ms = now_ms };
+    enum rc rc = RC_OK;
+
+    arena_init(&c.scratch, DECIDE_ROW_BYTES_MAX);
+    for (size_t r = 0; r < spec->n_rules && rc == RC_OK; r++) {
+        enum decide_rule_result said = DECIDE_RULE_NOT_RUN;
+
+        if (spec->rules[r].kind == SPEC_MUST)
+            rc = evaluate_rule(&c, r, &said, err);
+        ret_broken[r] = said == DECIDE_RULE_BROKEN;
+    }
     arena_release(&c.scratch);
     return rc;
 }

@@ -2,6 +2,7 @@
 #define DECIDE_DECIDE_INTERNAL_H
 
 #include "decide/decide.h"
+#include "engine/write/copies.h"
 
 /* Which output fields a rule, its when: included, reads. Its result depends on nothing else of the
  * answer, so it is evaluated at most once per combination of their values. */
@@ -26,6 +27,15 @@ struct decide_scope {
     size_t n;
 };
 
+/* A row on its way: what is known of it between the steps. */
+struct decide_state {
+    struct decide_scope scope;
+    struct feel_value input;
+    struct str shown; /* what the model reads */
+    bool needs_model;
+    bool is_written; /* by the author: the row brings no text */
+};
+
 void decide_scope_add(struct decide_scope *scope, struct str name, struct feel_value value);
 struct feel_value decide_scope_context(const struct decide_scope *scope);
 
@@ -33,11 +43,35 @@ struct feel_value decide_scope_context(const struct decide_scope *scope);
 MUST_CHECK enum rc decide_copy_reason(const struct buf *text, struct arena *arena,
                                       struct decide_result *result, struct err *err);
 
+/* What a text may copy: texts and numbers of the input, as they stand in it. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc decide_copies(const struct spec_open *field, const struct json *input,
+                                 struct arena *arena, struct copies *ret_copies, struct err *err);
+
 /* Takes the row's texts into result and scope, or the verdict is DECIDE_TEXT_REFUSED with its
  * reason. RC_STATE: the row has none. */
 MUST_CHECK enum rc decide_texts(const struct decider *decider, const struct decide_row *asked,
                                 struct decide_scope *scope, struct arena *arena,
                                 struct decide_result *result, struct err *err);
+
+/* Everything behind the model: texts, choice, derived fields. */
+MUST_CHECK enum rc decide_finish_row(const struct decider *decider, const struct decide_row *asked,
+                                     struct decide_state *state, struct arena *arena,
+                                     struct decide_result *result, struct err *err);
+
+/* Makes the result a refusal, but for RC_NOMEM, which fails the call: the next row would fare no
+ * better. */
+MUST_CHECK enum rc decide_refuse(enum rc rc, const struct err *why, struct decide_result *result,
+                                 struct err *err);
+
+/* Writes the texts of the rows that are written, and finishes these rows. */
+MUST_CHECK enum rc decide_write_rows(const struct decider *decider, const struct decide_row *rows,
+                                     struct decide_state *states, size_t n_rows, struct pool *pool,
+                                     struct arena *arena, struct decide_result *results,
+                                     struct err *err);
+
+/* Which must-rules the text in the scope breaks; ret_broken (n_rules,). Of an SLM that writes. */
+MUST_CHECK enum rc decide_broken_rules(const struct decider *decider, struct decide_scope *scope,
+                                       int64_t now_ms, bool *ret_broken, struct err *err);
 
 /* Picks the answer of a row whose scores, facts and scope (up to the facts) are there: fills best,
  * confidence, rules, verdict and reason. */

@@ -1,7 +1,6 @@
 /* decide_text.c - open fields: what was written, held against the input before any rule sees it. */
 #include "base/utf8.h"
 #include "decide/decide_internal.h"
-#include "engine/write/copies.h"
 
 /* Texts and numbers of an input, as they stand in it. sources NULL: only counted. */
 static void add_sources(const struct json *v, struct str *sources, size_t *n)
@@ -26,24 +25,32 @@ static struct str word_around(struct str text, size_t at)
     return (struct str){ text.at + begin, end - begin };
 }
 
-/* Says in *why what is wrong with a text; nothing when it is fit. */
-static enum rc judge_text(const struct spec_open *field, struct str text, const struct json *input,
-                          struct arena *arena, struct buf *why, struct err *err)
+enum rc decide_copies(const struct spec_open *field, const struct json *input, struct arena *arena,
+                      struct copies *ret_copies, struct err *err)
 {
-    size_t n = 0, length = utf8_valid(text) ? utf8_count(text) : 0, at;
-    struct copies copies;
+    size_t n = 0;
 
-    if (length < field->schema->min_length || length > field->schema->max_length)
-        buf_printf(why, "'%.*s' has %zu characters, expected %zu to %zu", STR_ARG(field->name),
-                   length, field->schema->min_length, field->schema->max_length);
     add_sources(input, NULL, &n);
     struct str *sources = arena_array(arena, struct str, n);
     if (!sources)
         return arena_fail(arena, err, "sources of a text");
     n = 0;
     add_sources(input, sources, &n);
-    enum rc rc = copies_new(sources, n, field->schema->own_words, field->schema->n_own_words, arena,
-                            &copies, err);
+    return copies_new(sources, n, field->schema->own_words, field->schema->n_own_words, arena,
+                      ret_copies, err);
+}
+
+/* Says in *why what is wrong with a text; nothing when it is fit. */
+static enum rc judge_text(const struct spec_open *field, struct str text, const struct json *input,
+                          struct arena *arena, struct buf *why, struct err *err)
+{
+    size_t length = utf8_valid(text) ? utf8_count(text) : 0, at;
+    struct copies copies;
+
+    if (length < field->schema->min_length || length > field->schema->max_length)
+        buf_printf(why, "'%.*s' has %zu characters, expected %zu to %zu", STR_ARG(field->name),
+                   length, field->schema->min_length, field->schema->max_length);
+    enum rc rc = decide_copies(field, input, arena, &copies, err);
     if (rc == RC_OK && why->len == 0 && !copies_check(&copies, text, &at))
         buf_printf(why, "'%.*s' has '%.*s', which its input has not like that",
                    STR_ARG(field->name), STR_ARG(word_around(text, at)));

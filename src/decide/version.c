@@ -10,7 +10,8 @@ struct version {
     struct spec *spec;
     struct version_base base; /* none: the adapter stands on none */
     struct fs_map adapter_map;
-    struct predictor *predictor;
+    struct predictor *predictor; /* one of the two: of a spec whose output is chosen, written */
+    struct author *author;
     struct table *tables;
     struct decide_calibration *calibration;
     struct decider *decider;
@@ -116,15 +117,30 @@ static enum rc check_fields(const struct version *v, struct err *err)
     return RC_OK;
 }
 
+static enum rc open_predictor(struct version *v, const struct version_sources *sources,
+                              struct err *err)
+{
+    enum rc rc = predictor_open(v->base.encoder, v->adapter_map.at, v->adapter_map.len,
+                                sources->kernels, &v->predictor, err);
+
+    return rc ? rc : check_fields(v, err);
+}
+
+static enum rc open_author(struct version *v, const struct version_sources *sources,
+                           struct err *err)
+{
+    if (!v->base.decoder)
+        return err_set(err, RC_CORRUPT, "the spec has a text, and the base is no decoder");
+    return author_open(v->base.decoder, v->adapter_map.at, v->adapter_map.len,
+                       v->spec->description.text, sources->kernels, &v->author, err);
+}
+
 static enum rc read_adapter(struct version *v, const struct version_sources *sources,
                             struct err *err)
 {
     enum rc rc = artifact_map(sources->artifacts, &v->manifest.adapter, &v->adapter_map, err);
     if (rc == RC_OK)
-        rc = predictor_open(v->base.encoder, v->adapter_map.at, v->adapter_map.len,
-                            sources->kernels, &v->predictor, err);
-    if (rc == RC_OK)
-        rc = check_fields(v, err);
+        rc = v->spec->n_open > 0 ? open_author(v, sources, err) : open_predictor(v, sources, err);
     return rc ? err_context(err, "adapter") : RC_OK;
 }
 
@@ -137,6 +153,7 @@ static enum rc open_decider(struct version *v, struct err *err)
 
     struct decide_parts parts = { .spec = v->spec,
                                   .predictor = v->predictor,
+                                  .author = v->author,
                                   .tables = v->tables,
                                   .calibration = v->calibration };
     return decide_open(&parts, &v->arena, &v->decider, err);
@@ -173,6 +190,7 @@ void version_close(struct version *version)
     if (!version)
         return;
     predictor_close(version->predictor);
+    author_close(version->author);
     version_base_close(&version->base);
     fs_map_close(&version->adapter_map);
     arena_release(&version->arena);
@@ -201,7 +219,8 @@ const struct digest *version_digest(const struct version *version)
 
 const struct adapter *version_adapter(const struct version *version)
 {
-    return predictor_adapter(version->predictor);
+    return version->author ? author_adapter(version->author)
+                           : predictor_adapter(version->predictor);
 }
 
 /* ---- calibration ---- */

@@ -198,7 +198,7 @@ static enum rc judge_with(struct build *b, struct build_candidate *c,
                           const struct judge_rows *rows, const struct judged *scores,
                           struct judged **ret_judged, struct err *err)
 {
-    struct decide_parts parts = { b->spec, c->predictor, b->tables, calibration };
+    struct decide_parts parts = { b->spec, c->predictor, NULL, b->tables, calibration };
     struct decider *decider = NULL;
     enum rc rc = decide_open(&parts, &b->arena, &decider, err);
 
@@ -287,7 +287,7 @@ static enum rc judge_rules(struct build *b, const struct judge_rows *rows, const
                            struct judged **ret_judged, struct err *err)
 {
     struct decide_calibration calibration[SPEC_FIELDS_MAX];
-    struct decide_parts parts = { b->spec, NULL, b->tables, calibration };
+    struct decide_parts parts = { b->spec, NULL, NULL, b->tables, calibration };
     struct decider *decider = NULL;
     struct judged *constant = NULL;
 
@@ -375,7 +375,7 @@ static enum rc calibrate(struct build *b, struct build_candidate *c, struct judg
                          struct err *err)
 {
     struct decide_calibration plain[SPEC_FIELDS_MAX];
-    struct decide_parts parts = { b->spec, c->predictor, b->tables, plain };
+    struct decide_parts parts = { b->spec, c->predictor, NULL, b->tables, plain };
     struct judged *scores = NULL;
 
     for (size_t f = 0; f < b->spec->n_fields; f++)

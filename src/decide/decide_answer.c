@@ -68,7 +68,7 @@ static void append_confidence(struct buf *out, const struct spec *spec,
 {
     const char *separator = "{";
 
-    if (!result->has_best) {
+    if (!result->has_best || spec->n_fields == 0) {
         buf_append_text(out, "{}");
         return;
     }

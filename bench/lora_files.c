@@ -1,7 +1,7 @@
 /*
  * lora_files.c - trains LoRA on a decoder, for bench/lora_vs_peft.py.
  *
- *   lora_files GGUF TRAIN VALID OUT THREADS EPOCHS BUDGET_TOKENS
+ *   lora_files GGUF TRAIN VALID OUT THREADS EPOCHS BUDGET_TOKENS f32|bf16
  *
  * TRAIN and VALID are JSONL rows {"tokens": [...], "n_prompt": n}; OUT is a folder that gets
  * adapter_model.safetensors and adapter_config.json. Prints {"kernels", "loss", "steps", "tokens",
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     struct err err = { 0 };
     char kernels[32];
 
-    if (argc != 8)
+    if (argc != 9)
         return 2;
     arena_init(&s.arena, (size_t)8 << 30);
     if (pool_new(strtoul(argv[5], NULL, 10), &pool, &err))
@@ -143,6 +143,7 @@ int main(int argc, char **argv)
     open_base(&s, argv[1]);
     options.epochs = strtoul(argv[6], NULL, 10);
     options.budget_tokens = strtoul(argv[7], NULL, 10);
+    options.precision = strcmp(argv[8], "bf16") == 0 ? LLAMA_BF16 : LLAMA_F32;
     const struct llama_job job = { &s.llama, read_rows(&s, argv[2]), read_rows(&s, argv[3]), NULL };
     const struct train_host host = {
         .pool = pool, .clock = clock_system(), .progress = show, .progress_context = &s
@@ -152,9 +153,10 @@ int main(int argc, char **argv)
     const struct llama_lora lora = { &s.llama.config, options.rank, options.alpha };
     write_adapter(&s, argv[4], &lora, &result);
     size_t first = result.tokens / result.steps; /* the first step's, about */
-    printf("{\"kernels\":\"%s\",\"loss\":%.5f,\"steps\":%zu,\"tokens\":%zu,\"tokens_per_s\":%.1f,"
+    printf("{\"kernels\":\"%s%s\",\"loss\":%.5f,\"steps\":%zu,\"tokens\":%zu,\"tokens_per_s\":%.1f,"
            "\"tokens_per_cpu_s\":%.1f}\n",
-           train_kernels_name(kernels), result.loss, result.steps, result.tokens, s.tokens_per_s,
+           train_kernels_name(kernels), options.precision == LLAMA_BF16 ? "+bf16" : "", result.loss,
+           result.steps, result.tokens, s.tokens_per_s,
            (double)(result.tokens - first) / (s.cpu_s - s.first_cpu_s));
     pool_free(pool);
     fs_map_close(&s.map);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our LoRA training of the decoder beside PEFT's, on the same rows.
 
-    PYTHON bench/lora_vs_peft.py BUILD_DIR GGUF DATA_DIR [speed] [cpu] [loss]
+    PYTHON bench/lora_vs_peft.py BUILD_DIR GGUF DATA_DIR [speed] [cpu] [loss] [bf16]
 
 PYTHON is a virtual environment with torch, transformers, gguf and peft; DATA_DIR holds train.jsonl and
 validation.jsonl of rows {"input", "output": {"reply"}} (examples/ecommerce/support/reply-draft/data). Build first:
@@ -12,6 +12,7 @@ logits at those positions alone, pads each batch to its longest row and keeps it
 
 speed  tokens/s of steps, 2 threads, alternately, three times each: medians and ratio; only real tokens count
 cpu    the same by tokens per second of CPU time, one thread: what can be compared while others use the machine
+bf16   ours in bf16 beside ours in f32, as "speed" does; without AVX512_BF16 the same numbers by f32 instructions
 loss   ours trains an epoch and writes PEFT's file; PEFT loads it: the loss of the validation rows must be ours
 """
 import json
@@ -111,8 +112,9 @@ def peft_loss(gguf, adapter, path):
     return sum(float(total) for total, _ in sums) / sum(n for _, n in sums)
 
 
-def ours(build, gguf, folder, tokens, threads, valid="one"):
-    arguments = [build / "bench" / "lora_files", gguf, folder / "train", folder / valid, folder, threads, 1, tokens]
+def ours(build, gguf, folder, tokens, threads, valid="one", precision="f32"):
+    arguments = [build / "bench" / "lora_files", gguf, folder / "train", folder / valid, folder, threads, 1, tokens,
+                 precision]
     run = subprocess.run([str(a) for a in arguments], check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 
@@ -129,6 +131,15 @@ def compare_speed(build, gguf, folder, measure, tokens, threads):
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     print(f"LoRA training, f32, {measure}, {threads} threads: ours {a:.0f} {sorted(map(round, mine))}, PEFT {b:.0f} "
           f"{sorted(map(round, peer))}, ratio {a / b:.2f}; {cpu}, load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+def compare_bf16(build, gguf, folder):
+    runs = [(ours(build, gguf, folder, SPEED_TOKENS, THREADS, precision="bf16"),
+             ours(build, gguf, folder, SPEED_TOKENS, THREADS)) for _ in range(3)]
+    rates = [sorted(run["tokens_per_s"] for run in column) for column in zip(*runs)]
+    hardware = "avx512_bf16" in open("/proc/cpuinfo").read()
+    print(f"LoRA training, tokens/s, {THREADS} threads: bf16 {rates[0][1]:.0f} {rates[0]}, f32 {rates[1][1]:.0f} {rates[1]}, "
+          f"ratio {rates[0][1] / rates[1][1]:.2f}; AVX512_BF16: {'yes' if hardware else 'no'}", flush=True)
 
 
 def main():
@@ -148,6 +159,8 @@ def main():
         (folder / "one").write_text((folder / "valid").read_text().splitlines()[0] + "\n")
         if "speed" in parts:
             compare_speed(build, gguf, folder, "tokens_per_s", SPEED_TOKENS, THREADS)
+        if "bf16" in parts:
+            compare_bf16(build, gguf, folder)
         if "cpu" in parts:
             compare_speed(build, gguf, folder, "tokens_per_cpu_s", CPU_TOKENS, 1)
         if "loss" in parts:

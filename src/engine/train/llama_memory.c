@@ -42,6 +42,16 @@ static enum rc layer_init(const struct llama_network *net, size_t tokens, struct
     return allocate(areas, ARRAY_LEN(areas), arena, err);
 }
 
+/* The largest operand of a product with a frozen matrix. */
+static size_t rounded_len(const struct llama_network *net, size_t tokens)
+{
+    const struct llama_config *config = &net->base->config;
+    size_t wide = config->ff_width > config->width ? config->ff_width : config->width;
+    size_t layers = tokens * wide, loss = LLAMA_LOSS_ROWS * config->n_words;
+
+    return layers > loss ? layers : loss;
+}
+
 /* What does not belong to one layer. */
 static enum rc common_init(const struct llama_network *net, struct llama_memory *m,
                            struct arena *arena, struct err *err)
@@ -67,6 +77,11 @@ static enum rc common_init(const struct llama_network *net, struct llama_memory 
     };
     enum rc rc = allocate(forward, ARRAY_LEN(forward), arena, err);
 
+    if (!rc && net->bf16) {
+        m->rounded = arena_alloc(arena, rounded_len(net, n), sizeof(*m->rounded), 64);
+        if (!m->rounded)
+            rc = arena_fail(arena, err, "memory of training");
+    }
     return rc || !m->training ? rc : allocate(backward, ARRAY_LEN(backward), arena, err);
 }
 

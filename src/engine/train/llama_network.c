@@ -38,6 +38,65 @@ void llama_turns(const struct llama_config *config, size_t n_positions, float *t
     }
 }
 
+/* A product with the frozen matrix W (out, in): y (n, out) (+)= x W^T; backward, y (n, in) (+)= x
+ * W. */
+struct frozen {
+    enum llama_slot slot;
+    size_t layer;
+    bool backward, accumulate;
+    size_t n;
+    const float *x;
+    size_t x_stride;
+    float *y;
+    size_t y_stride;
+};
+
+static void multiply_f32(const struct llama_network *net, const struct frozen *f, size_t out,
+                         size_t in)
+{
+    const float *w = llama_values(net->base, f->slot, f->layer);
+
+    net->gemm->run(&(struct gemm){
+        .m = f->n,
+        .n = f->backward ? in : out,
+        .depth = f->backward ? out : in,
+        .a = gemm_plain(f->x, f->x_stride),
+        .b = f->backward ? gemm_plain(w, in) : gemm_transposed(w, in),
+        .c = f->y,
+        .c_stride = f->y_stride,
+        .accumulate = f->accumulate,
+    });
+}
+
+static void multiply_bf16(const struct pass *p, const struct frozen *f, size_t depth)
+{
+    const struct llama_bf16 *bf16 = p->net->bf16;
+    const struct llama_bf16_matrix *w = &bf16->matrices[llama_tensor_index(f->slot, f->layer)];
+    uint16_t *x = p->memory->rounded;
+
+    for (size_t i = 0; i < f->n; i++)
+        p->net->ops->round_bf16(x + i * depth, f->x + i * f->x_stride, depth);
+    bf16->kernel->run(&(struct gemm_bf16){
+        .m = f->n,
+        .a = x,
+        .b = f->backward ? &w->backward : &w->forward,
+        .c = f->y,
+        .c_stride = f->y_stride,
+        .accumulate = f->accumulate,
+    });
+}
+
+static void multiply_frozen(const struct pass *p, const struct frozen *f)
+{
+    size_t out, in;
+
+    llama_shape(&p->net->base->config, f->slot, &out, &in);
+    if (p->net->bf16)
+        multiply_bf16(p, f, f->backward ? out : in);
+    else
+        multiply_f32(p->net, f, out, in);
+}
+
 /* y[i] (+)= x W[i]^T + low[i] B[i]^T */
 static void multiply(const struct pass *p, const struct products *g, size_t layer, bool accumulate)
 {
@@ -51,11 +110,18 @@ static void multiply(const struct pass *p, const struct products *g, size_t laye
     for (size_t i = 0; i < p->n * all; i++)
         g->low[i] *= factor;
     for (size_t i = 0; i < g->pairs.n; i++) {
-        const float *w = llama_values(net->base, g->pairs.slot + (enum llama_slot)i, layer);
         size_t out = g->pairs.out[i];
 
-        net->gemm->run(&(struct gemm){ p->n, out, in, gemm_plain(g->x, in), gemm_transposed(w, in),
-                                       g->y[i], g->y_stride[i], accumulate });
+        multiply_frozen(p, &(struct frozen){
+                               .slot = g->pairs.slot + (enum llama_slot)i,
+                               .layer = layer,
+                               .accumulate = accumulate,
+                               .n = p->n,
+                               .x = g->x,
+                               .x_stride = in,
+                               .y = g->y[i],
+                               .y_stride = g->y_stride[i],
+                           });
         net->gemm->run(&(struct gemm){ p->n, out, r, gemm_plain(g->low + i * r, all),
                                        gemm_transposed(net->values + g->pairs.b[i], r), g->y[i],
                                        g->y_stride[i], true });
@@ -72,7 +138,6 @@ static void multiply_backward(const struct pass *p, const struct products *g, si
     float *gradients = p->memory->gradients;
 
     for (size_t i = 0; i < g->pairs.n; i++) {
-        const float *w = llama_values(net->base, g->pairs.slot + (enum llama_slot)i, layer);
         struct gemm_view dy = gemm_plain(g->y[i], g->y_stride[i]);
         size_t out = g->pairs.out[i];
 
@@ -82,7 +147,17 @@ static void multiply_backward(const struct pass *p, const struct products *g, si
         net->gemm->run(&(struct gemm){ p->n, r, out, dy, gemm_plain(net->values + g->pairs.b[i], r),
                                        dlow + i * r, all, false });
         if (dx)
-            net->gemm->run(&(struct gemm){ p->n, in, out, dy, gemm_plain(w, in), dx, in, i > 0 });
+            multiply_frozen(p, &(struct frozen){
+                                   .slot = g->pairs.slot + (enum llama_slot)i,
+                                   .layer = layer,
+                                   .backward = true,
+                                   .accumulate = i > 0,
+                                   .n = p->n,
+                                   .x = dy.at,
+                                   .x_stride = dy.row,
+                                   .y = dx,
+                                   .y_stride = in,
+                               });
     }
     for (size_t i = 0; i < p->n * all; i++)
         dlow[i] *= factor;
@@ -242,15 +317,20 @@ struct positions {
 static double positions_loss(const struct pass *p, struct positions *positions)
 {
     const struct llama_network *net = p->net;
-    const float *words = llama_values(net->base, LLAMA_WORDS, 0);
     size_t width = net->base->config.width, n_words = net->base->config.n_words;
     struct llama_memory *m = p->memory;
     double loss = 0.0;
 
     for (size_t i = 0; i < positions->n; i++)
         memcpy(m->hidden + i * width, m->normed + positions->at[i] * width, width * sizeof(float));
-    net->gemm->run(&(struct gemm){ positions->n, n_words, width, gemm_plain(m->hidden, width),
-                                   gemm_transposed(words, width), m->logits, n_words, false });
+    multiply_frozen(p, &(struct frozen){
+                           .slot = LLAMA_WORDS,
+                           .n = positions->n,
+                           .x = m->hidden,
+                           .x_stride = width,
+                           .y = m->logits,
+                           .y_stride = n_words,
+                       });
     net->ops->softmax(m->logits, n_words, 1.0f, positions->n, n_words);
     for (size_t i = 0; i < positions->n; i++) {
         float *z = m->logits + i * n_words;
@@ -259,8 +339,15 @@ static double positions_loss(const struct pass *p, struct positions *positions)
         z[positions->next[i]] -= 1.0f;
     }
     if (m->training) {
-        net->gemm->run(&(struct gemm){ positions->n, width, n_words, gemm_plain(m->logits, n_words),
-                                       gemm_plain(words, width), m->hidden, width, false });
+        multiply_frozen(p, &(struct frozen){
+                               .slot = LLAMA_WORDS,
+                               .backward = true,
+                               .n = positions->n,
+                               .x = m->logits,
+                               .x_stride = n_words,
+                               .y = m->hidden,
+                               .y_stride = width,
+                           });
         for (size_t i = 0; i < positions->n; i++)
             net->ops->add(m->normed_grad + positions->at[i] * width, m->hidden + i * width,
                           (float)p->weight, width);

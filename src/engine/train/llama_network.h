@@ -17,6 +17,10 @@
  * Kept from forward for backward, per token and layer: x, q k v as turned, the heads' output, mid,
  * gate, up, and the products with A; the rest is computed again. About 22 KB for SmolLM2-135M.
  *
+ * In bf16 the products with W and E round both operands: W and E once, the other one, a gradient in
+ * backward, each time. Their sums and all else stay in f32: A and B and the products with them,
+ * attention, norms, softmax, gradients. Any CPU gives these products the same bytes (gemm_bf16.h).
+ *
  * Sizes: T tokens of a pack, R rows, C width, F ff_width, L layers, H query heads, G key heads, D
  * head width, V words, r rank.
  *
@@ -29,6 +33,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "engine/kernels/gemm.h"
+#include "engine/train/llama_bf16.h"
 #include "engine/train/llama_lora.h"
 #include "engine/train/train_ops.h"
 
@@ -42,6 +47,7 @@ struct llama_network {
     const float *values; /* flat A and B */
     const float *turns;  /* (positions, D): cosines and sines of the angles, llama_turns() */
     const struct gemm_kernel *gemm;
+    const struct llama_bf16 *bf16; /* of the base; NULL: all in f32 */
     const struct train_ops *ops;
 };
 
@@ -74,6 +80,7 @@ struct llama_memory {
     float *context_grad;        /* (T, H D) */
     float *low_grad;            /* (T, 3 r) */
     float *square;              /* attention of one row and head */
+    uint16_t *rounded;          /* one operand in bf16, when the network is */
     float *logits, *hidden;     /* (LLAMA_LOSS_ROWS, V), (LLAMA_LOSS_ROWS, C) */
     float *gradients;           /* (llama_lora_n_values(),): the caller clears and reads them */
 };

@@ -27,6 +27,7 @@ struct trainer {
     struct arena *arena; /* of everything below */
 
     struct llama_network net;
+    struct llama_bf16 bf16;                       /* LLAMA_BF16 */
     struct llama_memory memory[POOL_WORKERS_MAX]; /* of each range */
     double losses[POOL_WORKERS_MAX];
     size_t n_ranges, n_values;
@@ -336,6 +337,8 @@ static enum rc fingerprint_of(const struct trainer *t, struct digest *ret_digest
     ASSERT(n > 0 && (size_t)n < sizeof(text));
     sha256_init(&h);
     sha256_update(&h, text, (size_t)n);
+    if (o->precision == LLAMA_BF16)
+        sha256_update(&h, "bf16", 4);
     for (size_t l = 0; l < c->n_layers; l++) {
         for (enum llama_slot s = l ? LLAMA_LAYER_SLOTS : 0; s < LLAMA_SLOTS_END; s++) {
             size_t rows, columns;
@@ -373,7 +376,10 @@ static enum rc values_init(struct trainer *t, struct err *err)
         llama_lora_start(&t->net.lora, t->options->seed, t->values);
     t->net.turns = turns;
     t->net.values = t->values;
-    return RC_OK;
+    if (t->options->precision == LLAMA_F32)
+        return RC_OK;
+    t->net.bf16 = &t->bf16;
+    return llama_bf16_pack(t->job->base, t->arena, &t->bf16, err);
 }
 
 static enum rc memory_init(struct trainer *t, struct err *err)

@@ -28,6 +28,10 @@ struct llama_job {
     const float *start;      /* A and B of production (llama_lora_n_values(),); NULL: new ones */
 };
 
+/* Of the products with the base (llama_network.h). Each trains on any CPU; bf16 is meant for those
+ * with AVX512_BF16, and takes 4 more bytes of memory per weight. */
+enum llama_precision { LLAMA_F32, LLAMA_BF16 };
+
 struct llama_options {
     enum train_schedule schedule;
     size_t epochs;           /* 1 to TRAIN_EPOCHS_MAX */
@@ -41,6 +45,7 @@ struct llama_options {
     size_t rank; /* 1 to LLAMA_LORA_RANK_MAX */
     float alpha;
     uint64_t seed;
+    enum llama_precision precision;
 };
 
 struct llama_options llama_options_default(void);

@@ -7,6 +7,8 @@
  */
 #include "engine/train/train_ops.h"
 
+#include "engine/kernels/gemm_bf16.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -337,6 +339,12 @@ static double dot(const float *x, const float *y, size_t n)
     return total;
 }
 
+static void round_bf16(uint16_t *restrict y, const float *restrict x, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        y[j] = gemm_bf16_of(x[j]);
+}
+
 static void adamw(float *restrict w, float *restrict m, float *restrict v,
                   const float *restrict gradient, const struct train_adamw *p, size_t n)
 {
@@ -371,6 +379,7 @@ const struct train_ops TRAIN_OPS = {
     .drop = drop,
     .column_sums = column_sums,
     .add = add,
+    .round_bf16 = round_bf16,
     .dot = dot,
     .adamw = adamw,
 };

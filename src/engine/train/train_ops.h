@@ -102,6 +102,7 @@ struct train_ops {
     /* sum[j] += sum over rows of x[i,j], in the order of the rows. */
     void (*column_sums)(float *sum, const float *x, size_t stride, size_t rows, size_t n);
     void (*add)(float *y, const float *x, float factor, size_t n); /* y += factor * x */
+    void (*round_bf16)(uint16_t *y, const float *x, size_t n);     /* gemm_bf16_of() */
     double (*dot)(const float *x, const float *y,
                   size_t n); /* in f32 lanes per 4,096 values, then f64 */
 

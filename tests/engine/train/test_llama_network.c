@@ -135,6 +135,68 @@ static void a_row_has_the_same_loss_beside_others_and_alone(void **state)
     arena_release(&tiny.arena);
 }
 
+/* The tiny network, its base packed in bf16, and memory for it. */
+static void tiny_bf16_init(struct tiny_llama *tiny, struct llama_bf16 *bf16)
+{
+    struct err err;
+
+    tiny_llama_init(tiny);
+    assert_int_equal(llama_bf16_pack(&tiny->llama, &tiny->arena, bf16, &err), RC_OK);
+    tiny->net.bf16 = bf16;
+    assert_int_equal(llama_memory_init(&tiny->net, 32, true, &tiny->arena, &tiny->memory, &err),
+                     RC_OK);
+}
+
+static void a_pass_in_bf16_is_near_one_in_f32(void **state)
+{
+    struct tiny_llama tiny, exact;
+    struct llama_bf16 bf16;
+    double error = 0.0, size = 0.0;
+    (void)state;
+
+    tiny_llama_init(&exact);
+    tiny_bf16_init(&tiny, &bf16);
+    double want = pass(&exact, &exact.memory), got = pass(&tiny, &tiny.memory);
+    if (fabs(got - want) > 5e-4 * want || got == want)
+        fail_msg("loss %.8f, in f32 %.8f", got, want);
+    for (size_t i = 0; i < tiny.n_values; i++) {
+        double g = (double)exact.memory.gradients[i];
+
+        error += ((double)tiny.memory.gradients[i] - g) * ((double)tiny.memory.gradients[i] - g);
+        size += g * g;
+    }
+    if (!(sqrt(error / size) < 0.015))
+        fail_msg("gradients differ by %.5f of their length", sqrt(error / size));
+    arena_release(&tiny.arena);
+    arena_release(&exact.arena);
+}
+
+static void a_pass_in_bf16_has_the_same_bytes_on_every_row(void **state)
+{
+    static const char *names[] = { "avx2", "avx512", "avx512_bf16" };
+    struct tiny_llama tiny;
+    struct llama_bf16 bf16;
+    (void)state;
+
+    tiny_bf16_init(&tiny, &bf16);
+    size_t n_bytes = tiny.n_values * sizeof(float);
+    float *want = mem_array(tiny.n_values, sizeof(float));
+    assert_non_null(want);
+    bf16.kernel = gemm_bf16_kernel_named("scalar");
+    double loss = pass(&tiny, &tiny.memory);
+    memcpy(want, tiny.memory.gradients, n_bytes);
+    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+        bf16.kernel = gemm_bf16_kernel_named(names[n]);
+        if (!bf16.kernel)
+            continue;
+        memset(tiny.memory.gradients, 0, n_bytes);
+        assert_true(pass(&tiny, &tiny.memory) == loss);
+        assert_memory_equal(tiny.memory.gradients, want, n_bytes);
+    }
+    mem_free(want);
+    arena_release(&tiny.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +204,8 @@ int main(void)
         cmocka_unit_test(every_gradient_is_the_slope_of_the_reference),
         cmocka_unit_test(gradients_of_two_calls_add_up),
         cmocka_unit_test(a_row_has_the_same_loss_beside_others_and_alone),
+        cmocka_unit_test(a_pass_in_bf16_is_near_one_in_f32),
+        cmocka_unit_test(a_pass_in_bf16_has_the_same_bytes_on_every_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

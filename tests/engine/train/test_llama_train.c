@@ -84,18 +84,19 @@ static void watch(struct tiny_run *j, struct watch *w)
     j->host.progress_context = w;
 }
 
-static void ten_losses_are_those_of_peft(void **state)
+/* Ten steps of all rows, beside PEFT's losses in f32. */
+static void compare_ten_losses(enum llama_precision precision, double tolerance)
 {
     char path[4096], line[200];
     struct watch seen = { 0 };
     struct tiny_run j;
     struct arena arena;
     size_t n = 0;
-    (void)state;
 
     tiny_run_init(&j);
     watch(&j, &seen);
     j.job.valid.n = 0;
+    j.options.precision = precision;
     j.options.epochs = 10;
     j.options.batch_rows = TINY_ROWS;
     j.options.warmup = 0.2f;
@@ -107,7 +108,7 @@ static void ten_losses_are_those_of_peft(void **state)
             continue;
         double want = strtod(line, NULL);
         assert_true(n < 10);
-        if (fabs(seen.of_step[n] - want) > 2e-4)
+        if (fabs(seen.of_step[n] - want) > tolerance)
             fail_msg("step %zu: loss %.7f, want %.7f", n, seen.of_step[n], want);
         n++;
     }
@@ -115,6 +116,20 @@ static void ten_losses_are_those_of_peft(void **state)
     assert_int_equal(n, 10);
     arena_release(&arena);
     tiny_run_release(&j);
+}
+
+static void ten_losses_are_those_of_peft(void **state)
+{
+    (void)state;
+
+    compare_ten_losses(LLAMA_F32, 2e-4);
+}
+
+static void ten_losses_in_bf16_are_near_those_of_peft_in_f32(void **state)
+{
+    (void)state;
+
+    compare_ten_losses(LLAMA_BF16, 5e-3);
 }
 
 /* To what the frozen word vectors allow: a logit is at most |rms(x)| |word|, about 7.4 here, which
@@ -140,17 +155,18 @@ static void one_batch_is_overfitted(void **state)
     tiny_run_release(&j);
 }
 
-static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
+/* Stops a run of 12 steps after each of them; what goes on ends in the bytes of the whole run. */
+static void resume_after_any_step(enum llama_precision precision)
 {
     struct tiny_run j;
     struct arena whole_arena, arena;
     struct pool *pool;
     struct err err;
-    (void)state;
 
     assert_int_equal(pool_new(2, &pool, &err), RC_OK);
     tiny_run_init(&j);
     j.host.pool = pool;
+    j.options.precision = precision;
     struct llama_result whole = run(&j, &whole_arena);
     assert_int_equal(whole.steps, 12);
     j.host.checkpoint_path = j.path;
@@ -174,6 +190,14 @@ static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
     arena_release(&whole_arena);
     tiny_run_release(&j);
     pool_free(pool);
+}
+
+static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
+{
+    (void)state;
+
+    resume_after_any_step(LLAMA_F32);
+    resume_after_any_step(LLAMA_BF16);
 }
 
 /* Runs in a child that dies at the failpoint; true if it did. */
@@ -310,6 +334,9 @@ static void a_checkpoint_of_another_job_is_refused(void **state)
     j.options.seed++;
     assert_int_equal(llama_train(&j.job, &j.options, &j.host, &arena, &result, &err), RC_STATE);
     j.options.seed--;
+    j.options.precision = LLAMA_BF16;
+    assert_int_equal(llama_train(&j.job, &j.options, &j.host, &arena, &result, &err), RC_STATE);
+    j.options.precision = LLAMA_F32;
     j.job.train.n--;
     assert_int_equal(llama_train(&j.job, &j.options, &j.host, &arena, &result, &err), RC_STATE);
     arena_release(&arena);
@@ -324,6 +351,7 @@ static void every_failing_allocation_is_an_error(void **state)
 
     tiny_run_init(&j);
     j.options.epochs = 1;
+    j.options.precision = LLAMA_BF16;
     FOR_EACH_FAILING_ALLOC (nth) {
         struct llama_result result;
         struct arena arena;
@@ -342,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_losses_are_those_of_peft),
+        cmocka_unit_test(ten_losses_in_bf16_are_near_those_of_peft_in_f32),
         cmocka_unit_test(one_batch_is_overfitted),
         cmocka_unit_test(a_run_stopped_after_any_step_resumes_to_the_same_bytes),
         cmocka_unit_test(a_killed_run_resumes_to_the_same_bytes),

@@ -70,6 +70,7 @@ class Workspace:
         if not (world.home / "bases/tiny.json").exists():
             subprocess.run([sys.executable, SOURCE / "tools/tiny_base.py", world.folder / "tiny-base"], check=True)
             world.shoal("pull", f"file:{world.folder}/tiny-base", "--name=tiny")
+        self.base = world.home / "bases/tiny.json"
 
     def shoal(self, *arguments, **options):
         return self.world.shoal(*arguments, cwd=self.folder, **options)
@@ -104,7 +105,7 @@ class Workspace:
 
     def register(self, scale=2.0, threshold=0.0, verdict="accepted", parent=None, at=1_790_000_000_000):
         """A version in the registry; different scales are different versions. Needs no service, and uses one."""
-        base = self.put((self.world.home / "bases/tiny.json").read_bytes())
+        base = self.put(self.base.read_bytes())
         self.last_adapter = self.adapter(base, scale)
         manifest = {"adapter": self.put(self.last_adapter), "base": base,
                     "calibration": {name: {"temperature": 1, "threshold": threshold} for name in self.examples},

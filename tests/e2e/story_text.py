@@ -1,0 +1,102 @@
+"""An SLM that writes: served, stored, asked again, replayed; what breaks a rule is written once more, then nobody gets it."""
+import hashlib
+import json
+import struct
+import subprocess
+import sys
+
+from handmade import Workspace, canonical
+from story import SOURCE, request, story, tell
+
+# "Dear Ilse. We refund!"; when it must not go on with "We": "Dear Ilse. They wait!"
+STEPS = [["\n", "Dear"], ["Dear", " Ilse", " you"], [" Ilse", "."], [" you", "."], [".", " We", " They"],
+         [" We", " refund"], [" They", " wait"], [" refund", "!"], [" wait", "!"], ["!", None]]
+SPEC = """slm: reply
+description: Answer the customer.
+base: tiny-writer
+input:
+  type: object
+  required: [customer]
+  properties:
+    customer: {type: string, maxLength: 100}
+    refund: {type: boolean}
+    angry: {type: boolean}
+output:
+  type: object
+  properties:
+    reply: {type: string, format: text, maxLength: 200}
+rules:
+  - {name: refund, must: 'refund = true or not(contains(reply, "refund"))', text: A refund is promised when there is one.}
+  - {name: sorry, must: 'angry != true or contains(reply, "sorry")', text: We are sorry for who is angry.}
+data:
+  - {path: data/rows.jsonl}
+"""
+
+
+class Writer(Workspace):
+    """Its base is a decoder that says what the table has, its version that base as it is."""
+
+    def __init__(self, world, **options):
+        super().__init__(world, slm="reply", spec=SPEC, examples={}, **options)
+        folder = world.home / "bases/tiny-writer"
+        subprocess.run([sys.executable, SOURCE / "tools/tiny_decoder.py", folder, json.dumps(STEPS)], check=True)
+        model = (folder / "model.gguf").read_bytes()
+        described = {"architecture": "llama", "name": "tiny-writer",
+                     "files": {"model.gguf": {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}}}
+        self.base = world.home / "bases/tiny-writer.json"
+        self.base.write_bytes(canonical(described))
+
+    def adapter(self, base, scale):
+        header = json.dumps({"__metadata__": {"format": "shoal-adapter/1", "kind": "prompted", "base": base}}).encode()
+        header += b" " * (-len(header) % 8)
+        return struct.pack("<Q", len(header)) + header
+
+
+def ask(process, key, slm="reply", **values):
+    answer = request(process.port, "POST", f"/v1/slms/{slm}/decisions", {"input": values},
+                     {"authorization": f"Bearer {key}"})
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def started(world):
+    shop = Writer(world)
+    shop.register()
+    shop.shoal("promote", "support/reply", "@1")
+    return shop, shop.serve(), shop.key("--scopes=decide,read")
+
+
+@story
+def a_text_is_served_stored_and_replayed_byte_for_byte(world):
+    shop, service, key = started(world)
+    first = ask(service, key, customer="Ilse", refund=True)
+    assert first["output"] == {"reply": "Dear Ilse. We refund!"} and first["attempt"] == 1, first
+    stored = request(service.port, "GET", f"/v1/decisions/{first['id']}", headers={"authorization": f"Bearer {key}"})
+    assert stored.json()["output"] == first["output"] and stored.json()["attempt"] == 1, stored.body
+    second = ask(service, key, customer="Ilse", refund=False)
+    for decision in (first, second):
+        assert "the same bytes" in shop.shoal("replay", decision["id"]).out
+        assert "on scalar: the same bytes" in shop.shoal("replay", decision["id"], "--cpu=scalar").out
+
+
+@story
+def a_text_that_breaks_a_rule_is_written_again_then_a_person_is_asked(world):
+    shop, service, key = started(world)
+    again = ask(service, key, customer="Ilse")
+    assert again["output"] == {"reply": "Dear Ilse. They wait!"} and again["attempt"] == 2, again
+    assert again["abstained"] is None and {r["result"] for r in again["rules"]} == {"holds"}, again
+    none = ask(service, key, customer="Ilse", angry=True)
+    assert none["output"] is None and none["attempt"] == 2, none
+    assert none["abstained"]["reason"] == "rules_conflict" and "'sorry'" in none["abstained"]["text"], none
+
+
+@story
+def the_command_writes_what_the_service_writes(world):
+    shop, service, key = started(world)
+    served = ask(service, key, customer="Jo", refund=True)
+    (world.folder / "rows.jsonl").write_text('{"customer": "Jo", "refund": true}\n')
+    lines = shop.shoal("decide", "support/reply", world.folder / "rows.jsonl").out
+    assert json.loads(lines.splitlines()[0])["output"] == served["output"] == {"reply": "Dear you. We refund!"}, lines
+
+
+tell()

@@ -1,15 +1,14 @@
 /*
- * llama_train.c - one run of a decoder's training: checks, memory, the optimiser's loop.
+ * llama_train.c - one run of a decoder's training: checks, memory, a step and its score.
  *
  * A batch is cut into as many ranges of rows as there are threads, of about the same number of
  * tokens; each is a task, and takes its rows in packs that fit its memory.
  */
 #include "engine/train/llama_train.h"
 
-#include "base/failpoint.h"
 #include "base/macros.h"
 #include "engine/train/adamw.h"
-#include "engine/train/checkpoint.h"
+#include "engine/train/train_loop.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -34,9 +33,8 @@ struct trainer {
     float *values;
     struct adamw adamw;
     struct checkpoint checkpoint;
-    struct train_plan plan;
-    int64_t begun_us;
-    size_t begun_step, begun_tokens;
+    struct train_loop loop;
+    const struct llama_row **rows; /* of a batch, or all of the validation */
 };
 
 /* Rows to go through at once: a batch, or all validation rows. */
@@ -199,113 +197,36 @@ static float *sum_gradients(struct trainer *t)
     return sum;
 }
 
-static enum rc step(struct trainer *t, const struct llama_row **rows, struct err *err)
+static double step(void *self, size_t k, struct train_span span, double factor)
 {
-    const struct llama_options *o = t->options;
-    struct checkpoint_header *state = t->checkpoint.header;
-    size_t k = state->step;
-    struct train_span span = train_plan_batch(&t->plan, k);
-    double factor = train_plan_rate(&t->plan, o->schedule, o->warmup, k);
+    struct trainer *t = self;
     const struct adamw_rates rates = {
-        .rate = (float)(factor * (double)o->rate),
-        .decay = o->weight_decay,
-        .clip = o->clip,
+        .rate = (float)(factor * (double)t->options->rate),
+        .decay = t->options->weight_decay,
+        .clip = t->options->clip,
         .t = k + 1,
     };
 
     for (size_t i = span.first; i < span.end; i++)
-        rows[i - span.first] = &t->job->train.at[t->plan.order[i]];
+        t->rows[i - span.first] = &t->job->train.at[t->loop.plan.order[i]];
     for (size_t i = 0; i < t->n_ranges; i++)
         memset(t->memory[i].gradients, 0, t->n_values * sizeof(float));
-    double loss = run_rows(t, rows, span.end - span.first, true);
+    double loss = run_rows(t, t->rows, span.end - span.first, true);
     double length =
         adamw_step(&t->adamw, t->net.ops, t->values, sum_gradients(t), NULL, &rates, t->host->pool);
-    if (!isfinite(loss) || !isfinite(length))
-        return err_set(err, RC_INVALID,
-                       "step %zu: the loss is no number any more; lower the learning rate", k);
 
-    state->loss = k == 0 ? loss : 0.98 * state->loss + 0.02 * loss;
-    state->tokens += span.tokens;
-    state->step++;
-    FAILPOINT("train.after_step");
+    return isfinite(length) ? loss : NAN;
+}
+
+static enum rc score(void *self, double *ret_score, struct err *err)
+{
+    struct trainer *t = self;
+    (void)err;
+
+    for (size_t i = 0; i < t->job->valid.n; i++)
+        t->rows[i] = &t->job->valid.at[i];
+    *ret_score = -run_rows(t, t->rows, t->job->valid.n, false);
     return RC_OK;
-}
-
-static enum rc save(struct trainer *t, struct err *err)
-{
-    if (!t->host->checkpoint_path)
-        return RC_OK;
-    memcpy(t->checkpoint.values, t->values, t->n_values * sizeof(float));
-    FAILPOINT("train.before_checkpoint");
-    enum rc rc = checkpoint_save(&t->checkpoint, t->host->checkpoint_path, err);
-    FAILPOINT("train.after_checkpoint");
-    return rc;
-}
-
-/* After an epoch, and after the last step. */
-static void judge(struct trainer *t, const struct llama_row **rows)
-{
-    struct checkpoint_header *state = t->checkpoint.header;
-    size_t n = t->job->valid.n;
-    double score = NAN;
-
-    for (size_t i = 0; i < n; i++)
-        rows[i] = &t->job->valid.at[i];
-    if (n > 0)
-        score = -run_rows(t, rows, n, false);
-    state->epochs_since_best++;
-    if (state->best_step == 0 || n == 0 || score > state->best_score) {
-        state->best_step = state->step;
-        state->best_score = score;
-        state->epochs_since_best = 0;
-        memcpy(t->checkpoint.best, t->values, t->n_values * sizeof(float));
-    }
-}
-
-static enum rc report(const struct trainer *t, struct err *err)
-{
-    const struct checkpoint_header *state = t->checkpoint.header;
-    double seconds = (double)(t->host->clock.monotonic_us(t->host->clock.self) - t->begun_us) / 1e6;
-    const struct train_progress progress = {
-        .phase = TRAIN_PHASE_STEPS,
-        .done = state->step,
-        .total = t->plan.n_steps,
-        .epoch = t->plan.epoch,
-        .loss = state->loss,
-        .score = state->best_step ? state->best_score : NAN,
-        .tokens_per_s = seconds > 0.0 ? (double)(state->tokens - t->begun_tokens) / seconds : NAN,
-        .seconds_left = seconds / (double)(state->step - t->begun_step) *
-                        (double)(t->plan.n_steps - state->step),
-    };
-
-    if (t->host->progress && !t->host->progress(t->host->progress_context, &progress))
-        return err_set(err, RC_CANCELLED, "stopped after step %" PRIu64, state->step);
-    return RC_OK;
-}
-
-/* One step and what follows from its number. */
-static enum rc advance(struct trainer *t, const struct llama_row **rows, struct err *err)
-{
-    struct checkpoint_header *state = t->checkpoint.header;
-    size_t every = t->options->checkpoint_steps;
-    enum rc rc = step(t, rows, err);
-    struct err ignored;
-
-    if (rc)
-        return rc;
-    bool last = state->step == t->plan.n_steps, epoch = state->step % t->plan.batches == 0;
-    if (last || epoch)
-        judge(t, rows);
-    state->ended =
-        last || (t->options->patience > 0 && state->epochs_since_best >= t->options->patience);
-    if (last || epoch || (every && state->step % every == 0))
-        rc = save(t, err);
-    if (rc)
-        return rc;
-    rc = report(t, err);
-    if (rc == RC_CANCELLED)
-        IGNORE_RC(save(t, &ignored)); /* a kindness: without it steps are taken again */
-    return rc;
 }
 
 static void hash_rows(struct sha256 *h, const struct llama_rows *rows)
@@ -395,18 +316,32 @@ static enum rc memory_init(struct trainer *t, struct err *err)
     return rc;
 }
 
-static enum rc plan_init(struct trainer *t, struct err *err)
+static enum rc loop_init(struct trainer *t, struct err *err)
 {
     const struct llama_rows *rows = &t->job->train;
+    const struct llama_options *o = t->options;
+    size_t n = t->job->valid.n > o->batch_rows ? t->job->valid.n : o->batch_rows;
     uint32_t *n_tokens = arena_array(t->arena, uint32_t, rows->n);
 
-    if (!n_tokens)
+    t->rows = arena_array(t->arena, const struct llama_row *, n);
+    if (!t->rows || !n_tokens)
         return arena_fail(t->arena, err, "the plan of the steps");
     for (size_t i = 0; i < rows->n; i++)
         n_tokens[i] = (uint32_t)rows->at[i].n_tokens;
-    t->plan = (struct train_plan){ rows->n, t->options->batch_rows, t->options->seed,
-                                   .n_tokens = n_tokens };
-    return train_plan_init(&t->plan, t->options->epochs, t->options->budget_tokens, t->arena, err);
+    t->loop =
+        (struct train_loop){ .host = t->host,
+                             .checkpoint = &t->checkpoint,
+                             .plan = { rows->n, o->batch_rows, o->seed, .n_tokens = n_tokens },
+                             .schedule = o->schedule,
+                             .warmup = o->warmup,
+                             .patience = o->patience,
+                             .checkpoint_steps = o->checkpoint_steps,
+                             .values = t->values,
+                             .has_valid = t->job->valid.n > 0,
+                             .self = t,
+                             .step = step,
+                             .score = score };
+    return train_plan_init(&t->loop.plan, o->epochs, o->budget_tokens, t->arena, err);
 }
 
 /* The state, from the checkpoint when there is one. */
@@ -414,6 +349,7 @@ static enum rc state_init(struct trainer *t, struct err *err)
 {
     const struct adamw_part all = { 0, t->n_values, true, false };
     struct digest fingerprint;
+    bool found;
     enum rc rc = fingerprint_of(t, &fingerprint, err);
 
     if (!rc)
@@ -424,29 +360,7 @@ static enum rc state_init(struct trainer *t, struct err *err)
         return rc;
     t->adamw.m = t->checkpoint.m;
     t->adamw.v = t->checkpoint.v;
-    rc = t->host->checkpoint_path ? checkpoint_load(&t->checkpoint, t->host->checkpoint_path, err)
-                                  : RC_NOT_FOUND;
-    if (rc == RC_NOT_FOUND)
-        rc = RC_OK;
-    else if (!rc)
-        memcpy(t->values, t->checkpoint.values, t->n_values * sizeof(*t->values));
-    t->begun_us = t->host->clock.monotonic_us(t->host->clock.self);
-    t->begun_step = t->checkpoint.header->step;
-    t->begun_tokens = t->checkpoint.header->tokens;
-    return rc;
-}
-
-static enum rc run(struct trainer *t, struct err *err)
-{
-    size_t n = t->job->valid.n > t->options->batch_rows ? t->job->valid.n : t->options->batch_rows;
-    const struct llama_row **rows = arena_array(t->arena, const struct llama_row *, n);
-    enum rc rc = RC_OK;
-
-    if (!rows)
-        return arena_fail(t->arena, err, "rows");
-    while (!rc && !t->checkpoint.header->ended)
-        rc = advance(t, rows, err);
-    return rc;
+    return train_loop_load(&t->loop, &found, err);
 }
 
 static enum rc take_result(const struct trainer *t, struct arena *arena,
@@ -488,11 +402,11 @@ enum rc llama_train(const struct llama_job *job, const struct llama_options *opt
         if (!rc)
             rc = memory_init(t, err);
         if (!rc)
-            rc = plan_init(t, err);
+            rc = loop_init(t, err);
         if (!rc)
             rc = state_init(t, err);
         if (!rc)
-            rc = run(t, err);
+            rc = train_loop_run(&t->loop, err);
         if (!rc)
             rc = take_result(t, arena, ret_result, err);
     }

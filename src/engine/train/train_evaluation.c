@@ -36,14 +36,6 @@ size_t trainer_pack(struct trainer *t, const struct train_set *set, const uint32
     return pack->n_rows;
 }
 
-enum rc trainer_report(const struct trainer *t, const struct train_progress *progress,
-                       struct err *err)
-{
-    if (t->host->progress && !t->host->progress(t->host->progress_context, progress))
-        return err_set(err, RC_CANCELLED, "training was stopped");
-    return RC_OK;
-}
-
 /* Passes of all rows; report is what the progress says besides. seen may look at the memory. */
 struct sweep {
     struct train_progress report;
@@ -77,7 +69,7 @@ static enum rc sweep_rows(struct trainer *t, const struct train_set *set, struct
         sweep->report.total = rows->n;
         sweep->report.tokens_per_s = seconds > 0.0 ? (double)tokens / seconds : NAN;
         sweep->report.seconds_left = seconds / (double)(first + n) * (double)(rows->n - first - n);
-        rc = trainer_report(t, &sweep->report, err);
+        rc = train_report(t->host, &sweep->report, err);
     }
     t->net.dropout = dropout;
     return rc;

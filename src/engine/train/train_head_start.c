@@ -162,7 +162,7 @@ static enum rc start_fields(struct trainer *t, struct arena *arena, struct err *
                                                .tokens_per_s = NAN,
                                                .seconds_left = NAN };
 
-        rc = trainer_report(t, &report, err);
+        rc = train_report(t->host, &report, err);
         if (!rc)
             rc = start_field(t, f, train, valid, arena, err);
     }

@@ -3,9 +3,9 @@
 #define ENGINE_TRAIN_INTERNAL_H
 
 #include "engine/train/adamw.h"
-#include "engine/train/checkpoint.h"
 #include "engine/train/lora.h"
 #include "engine/train/train.h"
+#include "engine/train/train_loop.h"
 #include "engine/train/train_score.h"
 
 enum {
@@ -86,11 +86,8 @@ MUST_CHECK enum rc trainer_evaluate(struct trainer *t, double *ret_score, struct
 /* The head that steps start from, into the values; its score into frozen_score. */
 MUST_CHECK enum rc trainer_start_head(struct trainer *t, struct err *err);
 
-/* AdamW from the checkpoint's state to the end; the best values are then in the values. */
+/* AdamW from the checkpoint when there is one, else from a new head, to the end; the best values
+ * are then in the values. */
 MUST_CHECK enum rc trainer_steps(struct trainer *t, struct err *err);
-
-/* RC_CANCELLED when the progress function says so. */
-MUST_CHECK enum rc trainer_report(const struct trainer *t, const struct train_progress *progress,
-                                  struct err *err);
 
 #endif

@@ -324,7 +324,6 @@ static enum rc trainer_init(struct trainer *t, struct err *err)
     return rc;
 }
 
-/* From the checkpoint when there is one, else from a new head. */
 static enum rc fine_tune(struct trainer *t, struct err *err)
 {
     size_t n_trained = t->n_values - t->first_trained;
@@ -339,17 +338,6 @@ static enum rc fine_tune(struct trainer *t, struct err *err)
         return rc;
 
     rc = trainer_keep_lower(t, err);
-    if (rc)
-        return rc;
-    rc = t->host->checkpoint_path ? checkpoint_load(&t->checkpoint, t->host->checkpoint_path, err)
-                                  : RC_NOT_FOUND;
-    if (rc == RC_NOT_FOUND) {
-        rc = trainer_start_head(t, err);
-    } else if (!rc) {
-        memcpy(t->values + t->first_trained, t->checkpoint.values, n_trained * sizeof(float));
-        if (t->options->method == TRAIN_LORA)
-            lora_merge(&t->lora, t->net.gemm, t->job->start, t->values, t->host->pool);
-    }
     return rc ? rc : trainer_steps(t, err);
 }
 

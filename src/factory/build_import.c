@@ -89,7 +89,19 @@ static enum rc read_candidate(struct build *b, const struct bundle *bundle, cons
     return build_read_validation(b, c, c->validated, err);
 }
 
-/* The candidate that the version is, and the linear one, which the gates compare with. */
+/* Only the version's own and what gates compare with come in a bundle. */
+static bool has_adapter(const struct bundle *bundle, const struct json *all,
+                        enum spec_candidate kind)
+{
+    struct digest adapter;
+    struct err ignored;
+
+    return build_find_digest(json_find(all, candidate_name(kind)), "adapter", &adapter, &ignored) ==
+               RC_OK &&
+           bundle_find(bundle, &adapter);
+}
+
+/* The candidate that the version is, and those that gates compare with. */
 static enum rc read_candidates(struct build *b, const struct bundle *bundle, struct err *err)
 {
     const struct json *all = json_find(bundle->report, "candidates");
@@ -106,8 +118,9 @@ static enum rc read_candidates(struct build *b, const struct bundle *bundle, str
     if (!is_found)
         return corrupt(err, "the report names no candidate");
     enum rc rc = read_candidate(b, bundle, all, b->chosen, err);
-    if (rc == RC_OK && b->chosen != SPEC_LINEAR && json_find(all, candidate_name(SPEC_LINEAR)))
-        rc = read_candidate(b, bundle, all, SPEC_LINEAR, err);
+    for (size_t kind = 0; rc == RC_OK && kind < BUILD_CANDIDATES; kind++)
+        if (kind != b->chosen && has_adapter(bundle, all, (enum spec_candidate)kind))
+            rc = read_candidate(b, bundle, all, (enum spec_candidate)kind, err);
     if (rc == RC_OK && !digest_equal(&b->candidates[b->chosen].adapter, &bundle->manifest.adapter))
         rc = corrupt(err, "the report is of another adapter than the manifest");
     if (rc == RC_OK)

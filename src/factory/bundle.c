@@ -22,7 +22,7 @@ static void add_part(struct bundle *bundle, const char *folder, const char *name
 
 static struct digest report_digest(const struct json *object, const char *key)
 {
-    const struct json *v = object ? json_find(object, key) : NULL;
+    const struct json *v = json_find(object, key);
     struct digest digest = { "" };
 
     if (v && v->type == JSON_STRING && !digest_parse(v->text, &digest))
@@ -30,13 +30,20 @@ static struct digest report_digest(const struct json *object, const char *key)
     return digest;
 }
 
+/* The adapter of a candidate that gates compare with. */
+static void add_floor(struct bundle *bundle, const char *candidate, const char *name)
+{
+    const struct json *one = json_find(json_find(bundle->report, "candidates"), candidate);
+    struct digest digest = report_digest(one, "adapter");
+
+    if (!digest_equal(&digest, &bundle->manifest.adapter))
+        add_part(bundle, "", name, &digest);
+}
+
 static enum rc list_parts(struct bundle *bundle, struct err *err)
 {
     const struct manifest *m = &bundle->manifest;
-    const struct json *candidates = bundle->report ? json_find(bundle->report, "candidates") : NULL;
-    const struct json *linear = candidates ? json_find(candidates, "linear") : NULL;
-    struct digest card_digest = report_digest(bundle->report, "card");
-    struct digest linear_digest = report_digest(linear, "adapter");
+    struct digest card = report_digest(bundle->report, "card");
 
     if (!m->spec.hex[0] || !m->dataset.hex[0] || !m->report.hex[0])
         return err_set(err, RC_UNSUPPORTED,
@@ -46,12 +53,12 @@ static enum rc list_parts(struct bundle *bundle, struct err *err)
     add_part(bundle, "", "manifest.json", &bundle->version);
     add_part(bundle, "", "slm.yaml", &m->spec);
     add_part(bundle, "", "dataset.jsonl", &m->dataset);
-    add_part(bundle, "", "card.json", &card_digest);
+    add_part(bundle, "", "card.json", &card);
     add_part(bundle, "", "report.json", &m->report);
     add_part(bundle, "", "base.json", &m->base);
     add_part(bundle, "", "adapter.safetensors", &m->adapter);
-    if (!digest_equal(&linear_digest, &m->adapter))
-        add_part(bundle, "", "linear.safetensors", &linear_digest);
+    add_floor(bundle, "linear", "linear.safetensors");
+    add_floor(bundle, "prompted", "prompted.safetensors");
     for (size_t i = 0; i < m->n_tables; i++)
         add_part(bundle, "tables/", m->tables[i].name, &m->tables[i].digest);
     return RC_OK;

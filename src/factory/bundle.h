@@ -10,7 +10,8 @@
  *   report.json          how the version was judged
  *   base.json            which base: names and digests of its files, not the files
  *   adapter.safetensors  what training made
- *   linear.safetensors   the linear candidate, where that is another one: gates compare with it
+ *   linear.safetensors   the candidate that gates compare with, where that is another one; of an SLM
+ *                        that writes it is prompted.safetensors
  *   tables/NAME          snapshots of the reference tables
  *
  * The same version gives the same bytes. bundle_read() believes nothing: each file must have the
@@ -26,7 +27,7 @@
 enum {
     BUNDLE_BYTES_MAX = 1 << 30,
     BUNDLE_REPORT_BYTES_MAX = 16 << 20,
-    BUNDLE_PARTS_MAX = 8 + MANIFEST_TABLES_MAX,
+    BUNDLE_PARTS_MAX = 9 + MANIFEST_TABLES_MAX,
 };
 
 struct bundle_part {

@@ -360,16 +360,18 @@ enum rc run_append_input(const struct run *run, struct buf *out, struct err *err
 
     ASSERT(run->phase == RUN_IS_BEGUN && run->flow->steps[run->at]->kind == SPEC_CALL);
     arena_init(&arena, RUN_WORK_BYTES_MAX);
-    return run_append_template(run, &run->flow->steps[run->at]->input, &arena, out, err);
+    return run_append_given(run, &run->flow->steps[run->at]->input, &arena, out, err);
 }
 
-/* What the contract does not let cross is dropped, should the owner have sent it. */
+/* What the contract does not let cross is dropped, should the owner have sent it; so is a derived
+ * field that is null. */
 static void append_crossing(struct json_writer *w, const struct schema *schema,
                             const struct json *output)
 {
     json_begin_object(w);
     for (size_t i = 0; i < output->n; i++) {
-        if (!schema_find(schema, output->members[i].key))
+        if (!schema_find(schema, output->members[i].key) ||
+            output->members[i].value.type == JSON_NULL)
             continue;
         json_key_str(w, output->members[i].key);
         json_value(w, &output->members[i].value);

@@ -135,34 +135,58 @@ enum rc run_test(const struct run *run, const struct feel *feel, enum feel_truth
 
 /* ---- templates */
 
-static enum rc append_children(const struct run *run, const struct spec_template *t,
-                               struct arena *arena, struct buf *out, struct err *err)
+static enum rc append(const struct run *run, const struct spec_template *t, bool keeps_nulls,
+                      struct arena *arena, struct buf *out, struct err *err);
+
+static enum rc append_list(const struct run *run, const struct spec_template *t, bool keeps_nulls,
+                           struct arena *arena, struct buf *out, struct err *err)
 {
-    bool object = t->json->type == JSON_OBJECT;
     enum rc rc = RC_OK;
 
-    buf_append_char(out, object ? '{' : '[');
+    buf_append_char(out, '[');
     for (size_t i = 0; !rc && i < t->n; i++) {
         if (i > 0)
             buf_append_char(out, ',');
-        if (object) {
-            json_append_string(out, t->json->members[i].key);
-            buf_append_char(out, ':');
-        }
-        rc = run_append_template(run, &t->items[i], arena, out, err);
+        rc = append(run, &t->items[i], keeps_nulls, arena, out, err);
     }
-    buf_append_char(out, object ? '}' : ']');
+    buf_append_char(out, ']');
     return rc;
 }
 
-enum rc run_append_template(const struct run *run, const struct spec_template *t,
-                            struct arena *arena, struct buf *out, struct err *err)
+static enum rc append_object(const struct run *run, const struct spec_template *t, bool keeps_nulls,
+                             struct arena *arena, struct buf *out, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf value = { .limit = out->limit };
+    bool is_first = true;
+    enum rc rc = RC_OK;
+
+    buf_append_char(out, '{');
+    for (size_t i = 0; !rc && i < t->n; i++) {
+        buf_reset(&value);
+        rc = append(run, &t->items[i], keeps_nulls, arena, &value, err);
+        if (!keeps_nulls && str_is(buf_str(&value), "null"))
+            continue;
+        if (!is_first)
+            buf_append_char(out, ',');
+        is_first = false;
+        json_append_string(out, t->json->members[i].key);
+        buf_append_char(out, ':');
+        buf_append_str(out, buf_str(&value));
+    }
+    buf_append_char(out, '}');
+    return rc;
+}
+
+static enum rc append(const struct run *run, const struct spec_template *t, bool keeps_nulls,
+                      struct arena *arena, struct buf *out, struct err *err)
 {
     struct feel_value value;
     enum rc rc = RC_OK;
 
+    if (t->n > 0 && t->json->type == JSON_OBJECT)
+        return append_object(run, t, keeps_nulls, arena, out, err);
     if (t->n > 0)
-        return append_children(run, t, arena, out, err);
+        return append_list(run, t, keeps_nulls, arena, out, err);
     if (!t->feel) {
         json_append(out, t->json);
     } else {
@@ -171,6 +195,18 @@ enum rc run_append_template(const struct run *run, const struct spec_template *t
             feel_append_json(out, &value);
     }
     return rc ? rc : blame(buf_rc(out, "a value", err), err);
+}
+
+enum rc run_append_template(const struct run *run, const struct spec_template *t,
+                            struct arena *arena, struct buf *out, struct err *err)
+{
+    return append(run, t, true, arena, out, err);
+}
+
+enum rc run_append_given(const struct run *run, const struct spec_template *t, struct arena *arena,
+                         struct buf *out, struct err *err)
+{
+    return append(run, t, false, arena, out, err);
 }
 
 /* ---- time */

@@ -59,6 +59,10 @@ MUST_CHECK enum rc run_test(const struct run *run, const struct feel *feel,
 /* Writes a template with its expressions worked out. As run_eval(). */
 MUST_CHECK enum rc run_append_template(const struct run *run, const struct spec_template *t,
                                        struct arena *arena, struct buf *out, struct err *err);
+/* The same without members that are null: a field that is absent is null to FEEL, and an SLM takes
+ * no null for a field. */
+MUST_CHECK enum rc run_append_given(const struct run *run, const struct spec_template *t,
+                                    struct arena *arena, struct buf *out, struct err *err);
 
 /* Keeps a copy of the text. closed: hash of what counts in a fingerprint. RC_NOMEM. */
 MUST_CHECK enum rc run_keep(struct run_value *value, struct str text, uint64_t closed,

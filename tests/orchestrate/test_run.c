@@ -53,6 +53,31 @@ static void what_crosses_is_what_the_contract_names(void **state)
     case_end(&c);
 }
 
+static bool answer_with_null(struct run_case *c, const struct run_action *call, struct str input)
+{
+    (void)call;
+    strncat(c->log, input.at, sizeof(c->log) - strlen(c->log) - 1);
+    return case_done(c, "{\"kind\":\"y\",\"level\":1,\"note\":null,\"amount\":0}");
+}
+
+static void what_is_null_crosses_in_neither_direction(void **state)
+{
+    struct run_case c = { 0 };
+    (void)state;
+
+    assert_string_equal(
+        case_run(&c,
+                 "output: {kind: '${ first.kind }', note: '${ first.note }'}\n"
+                 "do:\n"
+                 "  - first: {call: slm, with: {slm: one/a, input: {text: '${ if "
+                 "input.n = 8 then \"8\" else null }', n: '${ input.n }'}}}\n"
+                 "  - second: {call: slm, with: {slm: one/a, input: {text: '${ first.note }'}}}\n",
+                 "{\"n\":7}", answer_with_null),
+        "{\"status\":\"succeeded\",\"output\":{\"kind\":\"y\",\"note\":null}}");
+    assert_string_equal(c.log, "first/1/1 {\"n\":7}second/1/1 {}");
+    case_end(&c);
+}
+
 static void an_answer_that_breaks_its_contract_is_refused(void **state)
 {
     struct run_case c = { 0 };
@@ -502,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_goes_through_its_steps),
         cmocka_unit_test(what_crosses_is_what_the_contract_names),
+        cmocka_unit_test(what_is_null_crosses_in_neither_direction),
         cmocka_unit_test(an_answer_that_breaks_its_contract_is_refused),
         cmocka_unit_test(a_for_does_its_steps_for_each_item),
         cmocka_unit_test(a_wait_takes_its_time),

@@ -52,8 +52,13 @@ static void widen_rows(struct widened *w, const uint16_t *a, size_t stride, size
                        size_t depth)
 {
     for (size_t r = 0; r < rows; r++)
-        for (size_t k = 0; k < depth; k += 2)
-            widen(a + r * stride + k, &w->a[r][k], &w->a[r][k + 1]);
+        for (size_t k = 0; k < depth; k += 2) {
+            uint32_t pair;
+
+            memcpy(&pair, a + r * stride + k, sizeof(pair));
+            uint64_t both = (uint64_t)pair << 48 | (pair & 0xffff0000); /* the odd one first */
+            memcpy(&w->a[r][k], &both, sizeof(both));
+        }
 }
 
 /* Rows of C from i on, `columns` columns of it from j on; k from `first` to `end`. */

@@ -39,7 +39,7 @@
 
 #include <stdbool.h>
 
-enum { LLAMA_LOSS_ROWS = 32 }; /* positions whose (V,) logits are in memory at once */
+enum { LLAMA_LOSS_ROWS = 128 }; /* positions whose (V,) logits are in memory at once */
 
 struct llama_network {
     const struct llama *base;

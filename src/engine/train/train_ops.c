@@ -14,13 +14,13 @@
 
 enum { DOT_BLOCK = 4096 };
 
-/* e^x within 2 ulp for -80 <= x <= 88, saturating outside: smaller values would soon be subnormal,
- * at a hundred times the cost. Cody & Waite's reduction, then the series. */
-static inline float exp_lane(float x)
+/* e^x within 2 ulp for -80 <= x <= limit <= 88, saturating outside: smaller values would soon be
+ * subnormal, at a hundred times the cost. Cody & Waite's reduction, then the series. */
+static inline float exp_up_to(float limit, float x)
 {
     const float shifter = 12582912.0f;     /* 1.5 * 2^23: adding it rounds to an integer */
     float above = x > -80.0f ? x : -80.0f; /* so too if x is NaN */
-    float clamped = above < 88.0f ? above : 88.0f;
+    float clamped = above < limit ? above : limit;
     float shifted = clamped * 1.44269504f + shifter;
     float n = shifted - shifter;
     float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
@@ -35,6 +35,18 @@ static inline float exp_lane(float x)
     bits = ((int32_t)n + 127) << 23;
     memcpy(&power, &bits, sizeof(power));
     return y * power;
+}
+
+static inline float exp_lane(float x)
+{
+    return exp_up_to(88.0f, x);
+}
+
+/* 1 / (1 + e^-x); 8.8e-27 below -60. With e^88 it would be subnormal there, which costs in every
+ * lane: compilers compute what saturates apart and then choose. */
+static inline float sigmoid_lane(float x)
+{
+    return 1.0f / (1.0f + exp_up_to(60.0f, -x));
 }
 
 /* Phi(x), the normal distribution, within 1e-7; *density is e^(-x^2/2).
@@ -241,7 +253,7 @@ static void swiglu(float *restrict y, const float *restrict gate, const float *r
 {
 #pragma omp simd
     for (size_t j = 0; j < n; j++)
-        y[j] = gate[j] / (1.0f + exp_lane(-gate[j])) * up[j];
+        y[j] = gate[j] * sigmoid_lane(gate[j]) * up[j];
 }
 
 static void swiglu_backward(float *restrict gate, float *restrict up, const float *restrict dy,
@@ -249,7 +261,7 @@ static void swiglu_backward(float *restrict gate, float *restrict up, const floa
 {
 #pragma omp simd
     for (size_t j = 0; j < n; j++) {
-        float g = gate[j], sigma = 1.0f / (1.0f + exp_lane(-g)), silu = g * sigma;
+        float g = gate[j], sigma = sigmoid_lane(g), silu = g * sigma;
 
         gate[j] = dy[j] * up[j] * (sigma + silu * (1.0f - sigma));
         up[j] = dy[j] * silu;

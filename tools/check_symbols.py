@@ -17,7 +17,7 @@ NOUNS = {
     "orchestrate": ["run_"],
     "decide": ["decide_", "version_"],
     "factory": ["build_", "bundle_", "candidate_", "dataset_", "evaluate_", "gate_", "judge_"],
-    "serve": ["body_", "chat_", "coordinator_", "team_service_", "http_", "admin_", "serve_", "metrics_"],
+    "serve": ["admin_", "body_", "chat_", "coordinator_", "http_", "metrics_", "scribe_", "serve_", "team_service_"],
     "swarm": ["account_", "fence_", "supervisor_"],
     "cli": ["answer_view_", "ask", "build_session_", "case_file_", "catalogue_", "cli_", "cmd_", "compute_", "config_", "flow_view_", "home_", "main",
             "model_file_", "model_gguf_", "progress_", "pull_", "shut_in", "standard_input_", "team_registry_", "up_", "version_view_"],

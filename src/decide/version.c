@@ -4,6 +4,7 @@
 #include "registry/artifact.h"
 
 struct version {
+    size_t n_holders; /* besides the one that opened it */
     struct arena arena;
     struct digest digest;
     struct manifest manifest;
@@ -189,12 +190,21 @@ void version_close(struct version *version)
 {
     if (!version)
         return;
+    if (version->n_holders > 0) {
+        version->n_holders--;
+        return;
+    }
     predictor_close(version->predictor);
     author_close(version->author);
     version_base_close(&version->base);
     fs_map_close(&version->adapter_map);
     arena_release(&version->arena);
     mem_free(version);
+}
+
+void version_hold(struct version *version)
+{
+    version->n_holders++;
 }
 
 const struct decider *version_decider(const struct version *version)

@@ -45,6 +45,9 @@ struct version; /* immutable once open; shared between threads */
 MUST_CHECK enum rc version_open(const struct version_sources *sources, const struct digest *digest,
                                 struct version **ret_version, struct err *err);
 void version_close(struct version *version); /* accepts NULL */
+
+/* One more version_close() is then needed. Both are for one thread. */
+void version_hold(struct version *version);
 DEFINE_FREEP(struct version, version_close)
 
 const struct decider *version_decider(const struct version *version);

@@ -1,6 +1,7 @@
 /* decisions.c - decisions for a batch of inputs, of POST /v1/slms/{slm}/decisions or of the chat
  * API, and GET /v1/decisions/{id}. */
 #include "base/failpoint.h"
+#include "base/mem.h"
 #include "record/decision.h"
 #include "record/feedback.h"
 #include "serve/body.h"
@@ -20,9 +21,14 @@ struct row {
 };
 
 struct batch {
+    struct scribe_job job; /* first: of a batch that the scribe runs */
     struct team_service *service;
-    const struct serve_slm *slm;
-    struct arena *arena;
+    struct serve_slm slm; /* as it was when the batch began; its version is held */
+    struct arena arena;
+    int64_t now_ms;
+    double model_ms;
+    enum rc rc; /* what failed all of it */
+    struct err err;
     struct row *rows; /* (n,) */
     size_t n;
     struct decide_row *inputs; /* (n,) of those still open, dense; (n_open,) */
@@ -108,7 +114,7 @@ static void answer_decision(struct batch *b, struct row *row, const struct decis
 
 static const char *slm_name(const struct batch *b)
 {
-    return b->slm->name;
+    return b->slm.name;
 }
 
 static const char *principal_of(const struct http_exchange *x)
@@ -146,13 +152,13 @@ static enum rc read_messages(struct row *row, const struct schema *schema,
 static enum rc read_row(struct batch *b, struct row *row, struct problems *problems,
                         struct err *err)
 {
-    const struct schema *schema = &version_spec(b->slm->version)->input;
+    const struct schema *schema = &version_spec(b->slm.version)->input;
     struct http_exchange *x = row->x;
 
     enum rc rc = chat_of(x) ? read_messages(row, schema, problems, err)
                             : read_body(row, schema, problems, err);
     if (!rc && problems->n_errors == 0 && !chat_of(x))
-        rc = serve_contract_admit(version_spec(b->slm->version), &serve_caller_of(x)->principal,
+        rc = serve_contract_admit(version_spec(b->slm.version), &serve_caller_of(x)->principal,
                                   http_request_header(x->request, SERVE_FLOW_HEADER),
                                   row->body.input, &row->contract, err);
     if (rc || problems->n_errors)
@@ -177,15 +183,15 @@ static enum rc repeat_row(struct batch *b, struct row *row, struct err *err)
         return RC_OK;
     enum rc rc =
         decision_find_by_key(b->service->team->record, principal_of(row->x), slm_name(b), row->key,
-                             &row->body.input_digest, b->arena, &found, &earlier, err);
+                             &row->body.input_digest, &b->arena, &found, &earlier, err);
     if (!rc && found) {
-        metrics_count_decision(&b->service->metrics, b->slm->metrics_index, METRICS_REPEATED);
+        metrics_count_decision(&b->service->metrics, b->slm.metrics_index, METRICS_REPEATED);
         answer_decision(b, row, &earlier);
     }
     return rc;
 }
 
-static void open_row(struct batch *b, struct row *row, int64_t now_ms)
+static void open_row(struct batch *b, struct row *row)
 {
     struct problems problems;
     struct err err;
@@ -203,7 +209,7 @@ static void open_row(struct batch *b, struct row *row, int64_t now_ms)
         return;
     }
     if (row->x) {
-        b->inputs[b->n_open] = (struct decide_row){ .input = row->body.input, .now_ms = now_ms };
+        b->inputs[b->n_open] = (struct decide_row){ .input = row->body.input, .now_ms = b->now_ms };
         b->open[b->n_open++] = row;
     }
 }
@@ -217,7 +223,7 @@ static void answer_refused(struct batch *b, struct row *row, const struct decide
 }
 
 /* Fills the decision of a result; false when its row was refused and has been answered. */
-static bool make_decision(struct batch *b, size_t i, int64_t now_ms, double model_ms)
+static bool make_decision(struct batch *b, size_t i)
 {
     const struct decide_result *result = &b->results[i];
     struct row *row = b->open[i];
@@ -229,7 +235,7 @@ static bool make_decision(struct batch *b, size_t i, int64_t now_ms, double mode
     }
     buf_init(&row->answer, DECISION_ANSWER_MAX);
     buf_append_char(&row->answer, '{');
-    decide_append_answer(&row->answer, version_decider(b->slm->version), result);
+    decide_append_answer(&row->answer, version_decider(b->slm.version), result);
     buf_append_char(&row->answer, '}');
     if (buf_rc(&row->answer, "answer", &err)) {
         answer_error(b, row, &err);
@@ -237,7 +243,7 @@ static bool make_decision(struct batch *b, size_t i, int64_t now_ms, double mode
     }
     b->decisions[i] = (struct decision){
         .slm = slm_name(b),
-        .version = *version_digest(b->slm->version),
+        .version = *version_digest(b->slm.version),
         .input = buf_str(&row->input),
         .answer = buf_str(&row->answer),
         .abstained =
@@ -247,19 +253,19 @@ static bool make_decision(struct batch *b, size_t i, int64_t now_ms, double mode
         .principal = principal_of(row->x),
         .idempotency_key = row->key,
         .request = row->body.input_digest,
-        .recorded_ms = now_ms,
-        .model_ms = round(model_ms * 1000) / 1000,
+        .recorded_ms = b->now_ms,
+        .model_ms = round(b->model_ms * 1000) / 1000,
     };
     return true;
 }
 
 /* Drops the rows that make_decision() has answered. */
-static void make_decisions(struct batch *b, int64_t now_ms, double model_ms)
+static void make_decisions(struct batch *b)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < b->n_open; i++) {
-        if (!make_decision(b, i, now_ms, model_ms))
+        if (!make_decision(b, i))
             continue;
         b->open[n] = b->open[i];
         b->decisions[n++] = b->decisions[i];
@@ -270,7 +276,7 @@ static void make_decisions(struct batch *b, int64_t now_ms, double model_ms)
 static void answer_stored(struct batch *b, size_t i)
 {
     struct metrics *metrics = &b->service->metrics;
-    size_t slm = b->slm->metrics_index;
+    size_t slm = b->slm.metrics_index;
     struct err err;
 
     switch (b->outcomes[i].fate) {
@@ -295,7 +301,7 @@ static void store_decisions(struct batch *b, size_t first, size_t n)
 {
     struct err err;
 
-    enum rc rc = decision_add(b->service->team->record, b->decisions + first, n, b->arena,
+    enum rc rc = decision_add(b->service->team->record, b->decisions + first, n, &b->arena,
                               b->outcomes + first, &err);
     if (n > 1 && (rc == RC_LIMIT || rc == RC_INVALID)) {
         /* one of them is at fault: the others must not suffer for it */
@@ -308,7 +314,7 @@ static void store_decisions(struct batch *b, size_t first, size_t n)
     atomic_store(&b->service->store_failed, rc == RC_IO || rc == RC_FULL);
     for (size_t i = first; i < first + n; i++) {
         if (rc) {
-            metrics_count_decision(&b->service->metrics, b->slm->metrics_index, METRICS_FAILED);
+            metrics_count_decision(&b->service->metrics, b->slm.metrics_index, METRICS_FAILED);
             answer_error(b, b->open[i], &err);
         } else {
             answer_stored(b, i);
@@ -316,44 +322,21 @@ static void store_decisions(struct batch *b, size_t first, size_t n)
     }
 }
 
-static enum rc decide_open_rows(struct batch *b, struct err *err)
-{
-    const struct clock *clock = &b->service->config.team.clock;
-    int64_t now_ms = clock->now_ms(clock->self), started_us;
-
-    for (size_t i = 0; i < b->n; i++)
-        open_row(b, &b->rows[i], now_ms);
-    if (b->n_open == 0)
-        return RC_OK;
-
-    started_us = clock->monotonic_us(clock->self);
-    enum rc rc = decide_rows(version_decider(b->slm->version), b->inputs, b->n_open,
-                             b->service->pool, b->arena, b->results, err);
-    if (rc)
-        return rc;
-    FAILPOINT("serve.decided");
-    metrics_count_batch(&b->service->metrics, b->n_open);
-    make_decisions(b, now_ms, (double)(clock->monotonic_us(clock->self) - started_us) / 1000.0);
-    if (b->n_open)
-        store_decisions(b, 0, b->n_open);
-    return RC_OK;
-}
-
 static enum rc begin_batch(struct batch *b, struct http_exchange **exchanges, struct err *err)
 {
-    const struct manifest *manifest = version_manifest(b->slm->version);
+    const struct manifest *manifest = version_manifest(b->slm.version);
     struct json_writer w;
 
-    b->rows = arena_array(b->arena, struct row, b->n);
+    b->rows = arena_array(&b->arena, struct row, b->n);
     for (size_t i = 0; b->rows && i < b->n; i++)
         b->rows[i].x = exchanges[i];
-    b->inputs = arena_array(b->arena, struct decide_row, b->n);
-    b->results = arena_array(b->arena, struct decide_result, b->n);
-    b->open = arena_array(b->arena, struct row *, b->n);
-    b->decisions = arena_array(b->arena, struct decision, b->n);
-    b->outcomes = arena_array(b->arena, struct decision_outcome, b->n);
+    b->inputs = arena_array(&b->arena, struct decide_row, b->n);
+    b->results = arena_array(&b->arena, struct decide_result, b->n);
+    b->open = arena_array(&b->arena, struct row *, b->n);
+    b->decisions = arena_array(&b->arena, struct decision, b->n);
+    b->outcomes = arena_array(&b->arena, struct decision_outcome, b->n);
     if (!b->rows || !b->inputs || !b->results || !b->open || !b->decisions || !b->outcomes)
-        return arena_fail(b->arena, err, "batch");
+        return arena_fail(&b->arena, err, "batch");
 
     buf_init(&b->tables, DECISION_TABLES_MAX);
     json_writer_init(&w, &b->tables);
@@ -366,30 +349,112 @@ static enum rc begin_batch(struct batch *b, struct http_exchange **exchanges, st
     return buf_rc(&b->tables, "tables", err);
 }
 
+static bool is_anyone_waiting(const struct batch *b)
+{
+    for (size_t i = 0; i < b->n_open; i++)
+        if (!atomic_load(&b->open[i]->x->cancelled))
+            return true;
+    return false;
+}
+
+/* The model's part, on the worker's thread or on the scribe's. */
+static void run_batch(struct scribe_job *job, struct pool *pool)
+{
+    struct batch *b = (struct batch *)job;
+    const struct clock *clock = &b->service->config.team.clock;
+    int64_t started_us = clock->monotonic_us(clock->self);
+
+    b->rc = is_anyone_waiting(b) ? decide_rows(version_decider(b->slm.version), b->inputs,
+                                               b->n_open, pool, &b->arena, b->results, &b->err)
+                                 : err_set(&b->err, RC_CANCELLED, "nobody waits for it any more");
+    b->model_ms = (double)(clock->monotonic_us(clock->self) - started_us) / 1000.0;
+}
+
+static void release_batch(struct batch *b)
+{
+    for (size_t i = 0; b->rows && i < b->n; i++) {
+        buf_release(&b->rows[i].input);
+        buf_release(&b->rows[i].answer);
+    }
+    buf_release(&b->tables);
+    version_close(b->slm.version);
+    arena_release(&b->arena);
+    mem_free(b);
+}
+
+/* Stores and answers what run_batch() has decided. */
+static void finish_batch(struct scribe_job *job)
+{
+    struct batch *b = (struct batch *)job;
+
+    if (!b->rc && b->n_open > 0) {
+        FAILPOINT("serve.decided");
+        metrics_count_batch(&b->service->metrics, b->n_open);
+        make_decisions(b);
+        if (b->n_open)
+            store_decisions(b, 0, b->n_open);
+    }
+    for (size_t i = 0; b->rc && i < b->n; i++)
+        if (b->rows[i].x)
+            answer_error(b, &b->rows[i], &b->err);
+    release_batch(b);
+    FAILPOINT("serve.answered");
+}
+
+/* NULL: there is no memory for a batch. */
+static struct batch *new_batch(struct team_service *service, const struct serve_slm *slm,
+                               struct http_exchange **exchanges, size_t n, struct err *err)
+{
+    const struct clock *clock = &service->config.team.clock;
+    struct batch *b = mem_alloc(sizeof(*b));
+
+    if (!b) {
+        err_set(err, RC_NOMEM, "batch");
+        return NULL;
+    }
+    *b = (struct batch){ .job = { .run = run_batch, .finish = finish_batch },
+                         .service = service,
+                         .slm = *slm,
+                         .n = n,
+                         .now_ms = clock->now_ms(clock->self) };
+    version_hold(b->slm.version);
+    arena_init(&b->arena, SERVE_BATCH_ARENA_BYTES_MAX);
+    if (begin_batch(b, exchanges, err)) {
+        release_batch(b);
+        return NULL;
+    }
+    return b;
+}
+
+static void decide_together(struct team_service *service, const struct serve_slm *slm,
+                            struct http_exchange **exchanges, size_t n)
+{
+    struct err err;
+
+    FAILPOINT("serve.received");
+    struct batch *b = new_batch(service, slm, exchanges, n, &err);
+    for (size_t i = 0; !b && i < n; i++)
+        answer_exchange_error(service, exchanges[i], &err);
+    if (!b)
+        return;
+    for (size_t i = 0; i < n; i++)
+        open_row(b, &b->rows[i]);
+    bool is_written = b->n_open > 0 && version_spec(slm->version)->n_open > 0;
+    if (is_written && scribe_give(&service->scribe, &b->job, &err) == RC_OK)
+        return;
+    if (b->n_open > 0)
+        run_batch(&b->job, service->pool);
+    finish_batch(&b->job);
+}
+
+/* Texts are written a thread each: more of them together would only answer the first ones later. */
 void serve_decide_with(struct team_service *service, const struct serve_slm *slm,
                        struct http_exchange **exchanges, size_t n)
 {
-    struct arena arena;
-    struct batch b = { .service = service, .slm = slm, .arena = &arena, .n = n };
-    struct err err;
+    size_t n_most = version_spec(slm->version)->n_open > 0 ? pool_n_workers(service->pool) : n;
 
-    arena_init(&arena, SERVE_BATCH_ARENA_BYTES_MAX);
-    FAILPOINT("serve.received");
-    enum rc rc = begin_batch(&b, exchanges, &err);
-    if (!rc)
-        rc = decide_open_rows(&b, &err);
-    for (size_t i = 0; rc && i < n; i++) {
-        struct http_exchange *x = b.rows ? b.rows[i].x : exchanges[i];
-        if (x)
-            answer_exchange_error(service, x, &err);
-    }
-    for (size_t i = 0; b.rows && i < n; i++) {
-        buf_release(&b.rows[i].input);
-        buf_release(&b.rows[i].answer);
-    }
-    buf_release(&b.tables);
-    arena_release(&arena);
-    FAILPOINT("serve.answered");
+    for (size_t first = 0; first < n; first += n_most)
+        decide_together(service, slm, exchanges + first, n - first < n_most ? n - first : n_most);
 }
 
 void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n)

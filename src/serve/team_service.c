@@ -29,15 +29,11 @@ static bool joins_batch(const struct http_exchange *first, const struct http_exc
            (first->route->kind == SERVE_DECIDE && str_equal(first->params[0], x->params[0]));
 }
 
-/* Takes the oldest request and those waiting behind it that can be decided with it; 0: closed and
- * empty. */
+/* Takes the oldest request and those waiting behind it that can be decided with it. */
 static size_t dequeue(struct team_service *service, struct http_exchange **batch)
 {
     size_t n = 0;
 
-    pthread_mutex_lock(&service->mutex);
-    while (!service->first && !service->closed)
-        pthread_cond_wait(&service->wake, &service->mutex);
     for (struct http_exchange **at = &service->first; *at && n < SERVE_BATCH_ROWS_MAX;) {
         struct http_exchange *x = *at;
         if (n > 0 && !joins_batch(batch[0], x)) {
@@ -49,8 +45,23 @@ static size_t dequeue(struct team_service *service, struct http_exchange **batch
         if (!*at)
             service->end = at;
     }
-    pthread_mutex_unlock(&service->mutex);
     return n;
+}
+
+/* Waits for what the scribe has done or for requests, whichever is there; false: closed and empty.
+ */
+static bool wait_for_work(struct team_service *service, struct scribe_job **ret_done,
+                          struct http_exchange **batch, size_t *ret_n)
+{
+    struct scribe *scribe = &service->scribe;
+
+    pthread_mutex_lock(&service->mutex);
+    while (!service->first && !scribe->done && !(service->closed && scribe->n_out == 0))
+        pthread_cond_wait(&service->wake, &service->mutex);
+    *ret_done = scribe_take(scribe);
+    *ret_n = *ret_done ? 0 : dequeue(service, batch);
+    pthread_mutex_unlock(&service->mutex);
+    return *ret_done || *ret_n > 0;
 }
 
 /* Nobody waits for these any more: no work is done for them. */
@@ -87,9 +98,12 @@ static void *work(void *self)
 {
     struct http_exchange *batch[SERVE_BATCH_ROWS_MAX];
     struct team_service *service = self;
+    struct scribe_job *done;
     size_t n;
 
-    while ((n = dequeue(service, batch)) > 0) {
+    while (wait_for_work(service, &done, batch, &n)) {
+        if (done)
+            done->finish(done);
         n = drop_cancelled(batch, n);
         if (n)
             work_on(service, batch, n);
@@ -266,6 +280,7 @@ enum rc team_service_open(const struct team_service_config *config,
     service->end = &service->first;
     pthread_mutex_init(&service->mutex, NULL);
     pthread_cond_init(&service->wake, NULL);
+    scribe_init(&service->scribe, &service->mutex, &service->wake, config->n_threads);
 
     enum rc rc = open_parts(service, err);
     if (rc)
@@ -309,6 +324,7 @@ void team_service_close(struct team_service *service)
     if (!service)
         return;
     stop_worker(service);
+    scribe_close(&service->scribe);
     http_server_close(service->http);
     serve_slm_table_release(&service->slms);
     pool_free(service->pool);

@@ -5,6 +5,7 @@
 #include "serve/authorize.h"
 #include "serve/chat_request.h"
 #include "serve/metrics.h"
+#include "serve/scribe.h"
 #include "serve/slm_table.h"
 #include "serve/team_service.h"
 #include "spec/problem.h"
@@ -26,6 +27,8 @@ struct team_service {
     bool closed;
     pthread_t worker;
     bool worker_runs;
+
+    struct scribe scribe; /* its jobs come back to the worker */
 
     /* The worker's. */
     struct serve_team *team;
@@ -62,7 +65,7 @@ enum serve_kind {
     SERVE_ADMIN,
 };
 
-/* Each answers every exchange it is given; on the worker's thread. */
+/* Each answers every exchange it is given, or has it answered; on the worker's thread. */
 void serve_decide(struct team_service *service, struct http_exchange **exchanges, size_t n);
 void serve_chat(struct team_service *service, struct http_exchange **exchanges, size_t n);
 void serve_list_models(struct team_service *service, struct http_exchange *x);
@@ -73,7 +76,7 @@ void serve_take_feedback(struct team_service *service, struct http_exchange *x);
 void serve_admin(struct team_service *service, struct http_exchange *x);
 
 /* Decides inputs for one SLM, of the decisions API or of the chat API, and answers each in the form
- * of its route. */
+ * of its route; those of an SLM that writes later, when the scribe is done. */
 void serve_decide_with(struct team_service *service, const struct serve_slm *slm,
                        struct http_exchange **exchanges, size_t n);
 

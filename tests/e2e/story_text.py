@@ -1,4 +1,5 @@
 """An SLM that writes: served, stored, asked again, replayed; what breaks a rule is written once more, then nobody gets it."""
+import concurrent.futures
 import hashlib
 import json
 import struct
@@ -6,7 +7,7 @@ import subprocess
 import sys
 
 from handmade import Workspace, canonical
-from story import SOURCE, request, story, tell
+from story import SOURCE, needs_failpoints, request, story, tell, wait_until
 
 # "Dear Ilse. We refund!"; when it must not go on with "We": "Dear Ilse. They wait!"
 STEPS = [["\n", "Dear"], ["Dear", " Ilse", " you"], [" Ilse", "."], [" you", "."], [".", " We", " They"],
@@ -59,11 +60,11 @@ def ask(process, key, slm="reply", **values):
     return answer.json()
 
 
-def started(world):
+def started(world, **options):
     shop = Writer(world)
     shop.register()
     shop.shoal("promote", "support/reply", "@1")
-    return shop, shop.serve(), shop.key("--scopes=decide,read")
+    return shop, shop.serve(**options), shop.key("--scopes=decide,read")
 
 
 @story
@@ -97,6 +98,35 @@ def the_command_writes_what_the_service_writes(world):
     (world.folder / "rows.jsonl").write_text('{"customer": "Jo", "refund": true}\n')
     lines = shop.shoal("decide", "support/reply", world.folder / "rows.jsonl").out
     assert json.loads(lines.splitlines()[0])["output"] == served["output"] == {"reply": "Dear you. We refund!"}, lines
+
+
+@story
+def while_a_text_is_written_the_service_answers_others_and_promotes(world):
+    needs_failpoints(world)
+    log = world.folder / "passed"
+    shop, service, key = started(world, env={"SHOAL_FAILPOINT": "serve.writing=sleep:3000", "SHOAL_FAILPOINT_LOG": str(log)})
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(ask, service, key, customer="Ilse", refund=True)
+        wait_until("the scribe is busy", lambda: "serve.writing" in log.read_text().split(), service)
+        assert request(service.port, "GET", "/v1/slms", headers={"authorization": f"Bearer {key}"}).status == 200
+        shop.register(at=1_790_000_000_001)
+        shop.shoal("promote", "support/reply", "@2")
+        assert not slow.done()
+        first = slow.result()
+    second = ask(service, key, customer="Ilse", refund=True)
+    assert first["output"] == second["output"] and first["version"] != second["version"], (first, second)
+
+
+@story
+def texts_that_are_asked_for_together_are_those_asked_for_alone(world):
+    shop, service, key = started(world)
+    rows = [{"customer": name, "refund": n % 2 == 0} for n, name in enumerate(["Ilse", "Jo", "Ilse B", "Ann"] * 4)]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+        together = list(pool.map(lambda row: ask(service, key, **row), rows))
+    for row, answer in zip(rows, together):
+        alone = ask(service, key, **row)
+        assert all(alone[k] == answer[k] for k in ("output", "abstained", "rules", "attempt")), (row, alone, answer)
+    world.stop(service)
 
 
 tell()

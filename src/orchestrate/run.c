@@ -161,6 +161,7 @@ static enum rc keep_answer(struct run *run, const struct spec_step *step, struct
     CLEANUP(arena_release) struct arena arena;
     CLEANUP(buf_releasep) struct buf text = { 0 };
     struct json *json;
+    uint64_t closed;
     enum rc rc = parse_body(body, &arena, &json, err);
     const struct json *output = rc ? NULL : json_find(json, "output");
 
@@ -171,9 +172,9 @@ static enum rc keep_answer(struct run *run, const struct spec_step *step, struct
     buf_init(&text, RUN_BODY_MAX);
     json_append(&text, output);
     rc = buf_rc(&text, "an answer", err);
-    return rc ? rc
-              : run_keep(run_value_of(run, step->name.text), buf_str(&text),
-                         run_hash_closed(&step->interface->output, output), err);
+    if (!rc)
+        rc = run_hash_closed(&step->interface->output, output, &closed, err);
+    return rc ? rc : run_keep(run_value_of(run, step->name.text), buf_str(&text), closed, err);
 }
 
 static enum rc finish_attempt(struct run *run, const struct run_event *event, struct err *err)

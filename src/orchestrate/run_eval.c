@@ -12,13 +12,15 @@ uint64_t run_hash(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
-uint64_t run_hash_closed(const struct schema *schema, const struct json *v)
+enum rc run_hash_closed(const struct schema *schema, const struct json *v, uint64_t *ret_hash,
+                        struct err *err)
 {
     CLEANUP(buf_releasep) struct buf text = { 0 };
     uint64_t hash = RUN_HASH_START;
+    enum rc rc = RC_OK;
 
     buf_init(&text, RUN_BODY_MAX);
-    for (size_t i = 0; i < schema->n_properties; i++) {
+    for (size_t i = 0; !rc && i < schema->n_properties; i++) {
         const struct schema_property *p = &schema->properties[i];
 
         if (!spec_is_closed(&p->schema))
@@ -27,10 +29,13 @@ uint64_t run_hash_closed(const struct schema *schema, const struct json *v)
         for (size_t m = 0; v->type == JSON_OBJECT && m < v->n; m++)
             if (str_equal(v->members[m].key, p->name))
                 json_append(&text, &v->members[m].value);
-        hash = run_hash(hash, text.at, text.len + 1); /* with the NUL that ends it */
+        rc = buf_rc(&text, "the closed fields of an answer", err);
+        if (!rc)
+            hash = run_hash(hash, text.at, text.len + 1); /* with the NUL that ends it */
         buf_reset(&text);
     }
-    return hash;
+    *ret_hash = hash;
+    return rc;
 }
 
 enum rc run_keep(struct run_value *value, struct str text, uint64_t closed, struct err *err)

@@ -74,8 +74,9 @@ enum { RUN_HASH_BYTES = 8 };
 #define RUN_HASH_START 0xcbf29ce484222325u
 uint64_t run_hash(uint64_t hash, const void *bytes, size_t len);
 
-/* Of the closed fields of an object, by its schema. */
-uint64_t run_hash_closed(const struct schema *schema, const struct json *v);
+/* Of the closed fields of an object, by its schema. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc run_hash_closed(const struct schema *schema, const struct json *v,
+                                   uint64_t *ret_hash, struct err *err);
 
 /* The value of a name; asserts that the name is one of the flow's. */
 struct run_value *run_value_of(struct run *run, struct str name);

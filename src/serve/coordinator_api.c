@@ -201,6 +201,11 @@ static void cancel(struct coordinator *c, struct http_exchange *x)
         buf_append_text(&r->body, "{\"by\":");
         json_append_string(&r->body, str_of(principal));
         buf_append_char(&r->body, '}');
+        if (buf_rc(&r->body, "cancellation", &err)) {
+            buf_release(&r->body);
+            coordinator_answer_error(c, x, &err);
+            return;
+        }
         r->pending = event;
         r->has_pending = true;
         r->exchange = x;

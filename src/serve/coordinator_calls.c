@@ -77,7 +77,8 @@ static enum rc write_request(const struct coordinator *c, const struct coordinat
     return rc ? rc : buf_rc(out, "request", err);
 }
 
-/* The result of the attempt becomes the run's next event. */
+/* The result of the attempt, in r->body, becomes the run's next event. Without memory for it the
+ * attempt is made again later, under the same key. */
 static void set_result(struct coordinator *c, struct coordinator_run *r, enum run_event_kind kind,
                        size_t step, int64_t visit, int64_t attempt)
 {
@@ -87,6 +88,11 @@ static void set_result(struct coordinator *c, struct coordinator_run *r, enum ru
                                      .attempt = attempt,
                                      .at_ms = coordinator_now_ms(c) };
 
+    if (r->body.failed) {
+        buf_release(&r->body);
+        coordinator_wake_at(c, r, event.at_ms + COORDINATOR_TRY_AGAIN_MS);
+        return;
+    }
     r->pending = event;
     r->has_pending = run_expects(r->run, &event);
     if (!r->has_pending)

@@ -16,6 +16,7 @@ enum {
     COORDINATOR_BUCKETS = 4096,      /* of the table of runs */
     COORDINATOR_WATCHERS_MAX = 64,   /* event streams that wait */
     COORDINATOR_WATCH_MS = 20000,    /* how long one waits for an event */
+    COORDINATOR_TRY_AGAIN_MS = 1000, /* after a failed transaction, or a lack of memory */
     COORDINATOR_WATCH_LOOK_MS = 500, /* how often it is seen that nobody waits any more */
     COORDINATOR_ARENA_BYTES_MAX = 256 << 20,
 };

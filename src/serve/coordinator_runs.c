@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "serve/coordinator_internal.h"
 
-enum { BATCH_MAX = 512, TRY_AGAIN_MS = 1000, EVENTS_ARENA_BYTES_MAX = 512 << 20 };
+enum { BATCH_MAX = 512, EVENTS_ARENA_BYTES_MAX = 512 << 20 };
 
 static uint32_t bucket_of(const char *id)
 {
@@ -203,7 +203,7 @@ static void forget(struct coordinator *c, struct coordinator_run *r)
         log_printf(&c->config.log, LOG_LEVEL_ERROR, "%s", err.message);
     }
     r->call = NULL;
-    coordinator_wake_at(c, r, coordinator_now_ms(c) + TRY_AGAIN_MS);
+    coordinator_wake_at(c, r, coordinator_now_ms(c) + COORDINATOR_TRY_AGAIN_MS);
 }
 
 static void drop_pending(struct coordinator_run *r)

@@ -2,17 +2,16 @@
 #ifndef TESTS_FACTORY_BUILD_CASE_H
 #define TESTS_FACTORY_BUILD_CASE_H
 
-#include "base/failpoint.h"
 #include "base/fs.h"
 #include "decide/version.h"
 #include "factory/build.h"
 #include "tests/support/data.h"
+#include "tests/support/dies.h"
 #include "tests/support/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINEAR_ONLY "training: {candidates: [linear]}\n"
@@ -197,26 +196,13 @@ static inline enum rc build_case_run(struct build_case *c, struct build_result *
     return build_run(&c->options, &c->arena, &c->problems, ret_result, err);
 }
 
-/* Runs the build in a process of its own with a failpoint armed; did it die there? */
-static inline bool build_case_run_and_die(struct build_case *c, const char *point)
+/* A process of its own opens the registry itself: for dies_at(). */
+static inline enum rc build_case_run_anew(void *build_case, struct err *err)
 {
-    pid_t pid = fork();
+    struct build_result result;
 
-    if (pid == 0) {
-        struct build_result result;
-        struct err err = { 0 };
-
-        build_case_reopen(c); /* a process of its own opens the registry itself */
-        if (failpoint_arm(point, NULL, &err) || build_case_run(c, &result, &err))
-            _exit(3);
-        _exit(0);
-    }
-    int status = 0;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        fail_msg("%s: exit %d", point, WEXITSTATUS(status));
-    return WIFSIGNALED(status);
+    build_case_reopen(build_case);
+    return build_case_run(build_case, &result, err);
 }
 
 #endif

@@ -333,7 +333,7 @@ static void killed_anywhere_it_goes_on_and_nothing_happens_twice(void **state)
         build_case_open(&c);
         build_case_write(&c, LINEAR_ONLY, 40, 0);
         build_case_close_registry(&c);
-        n_died += build_case_run_and_die(&c, point);
+        n_died += dies_at(point, build_case_run_anew, &c);
         build_case_reopen(&c);
         if (build_case_run(&c, &result, &err))
             fail_msg("after %s: %s", point, err.message);

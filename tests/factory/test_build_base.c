@@ -153,7 +153,7 @@ static void a_killed_training_ends_with_the_same_weights(void **state)
     give_base(&killed);
     build_case_write(&killed, FINETUNED, 60, 0);
     build_case_close_registry(&killed);
-    assert_true(build_case_run_and_die(&killed, "train.after_checkpoint=crash"));
+    assert_true(dies_at("train.after_checkpoint=crash", build_case_run_anew, &killed));
     build_case_reopen(&killed);
     if (build_case_run(&killed, &result, &err))
         fail_msg("%s", err.message);

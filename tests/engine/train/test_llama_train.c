@@ -1,14 +1,10 @@
 #include "tests/support/data.h"
-#include "tests/support/test.h"
+#include "tests/support/dies.h"
 
-#include "base/failpoint.h"
 #include "tests/engine/train/tiny_llama.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* A job on the tiny decoder, in a folder of its own. */
 struct tiny_run {
@@ -200,28 +196,16 @@ static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
     resume_after_any_step(LLAMA_BF16);
 }
 
-/* Runs in a child that dies at the failpoint; true if it did. */
-static bool dies(struct tiny_run *j, const char *failpoint)
+static enum rc run_once(void *tiny, struct err *err)
 {
-    struct err err;
-    int status;
-    pid_t child = fork();
+    struct tiny_run *j = tiny;
+    struct llama_result result;
+    struct arena arena;
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct llama_result result;
-        struct arena arena;
-
-        arena_init(&arena, 64 << 20);
-        if (failpoint_arm(failpoint, NULL, &err))
-            _exit(3);
-        IGNORE_RC(llama_train(&j->job, &j->options, &j->host, &arena, &result, &err));
-        _exit(0);
-    }
-    assert_true(waitpid(child, &status, 0) == child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
-        skip(); /* a build without failpoints */
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    arena_init(&arena, 64 << 20);
+    enum rc rc = llama_train(&j->job, &j->options, &j->host, &arena, &result, err);
+    arena_release(&arena);
+    return rc;
 }
 
 static void a_killed_run_resumes_to_the_same_bytes(void **state)
@@ -238,7 +222,7 @@ static void a_killed_run_resumes_to_the_same_bytes(void **state)
     j.host.checkpoint_path = j.path;
     j.options.checkpoint_steps = 2; /* changes no value */
     for (size_t p = 0; p < ARRAY_LEN(places); p++) {
-        assert_true(dies(&j, places[p]));
+        assert_true(dies_at(places[p], run_once, &j));
         struct llama_result result = run(&j, &arena);
         assert_memory_equal(result.values, whole.values, whole.n_values * sizeof(float));
         arena_release(&arena);

@@ -1,14 +1,10 @@
 #include "tests/support/data.h"
-#include "tests/support/test.h"
+#include "tests/support/dies.h"
 
-#include "base/failpoint.h"
 #include "tests/engine/train/tiny_job.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Stops at a given step, and keeps the last loss. */
 struct watch {
@@ -174,29 +170,16 @@ static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
     pool_free(pool);
 }
 
-/* Runs in a child that dies at the failpoint; true if it did. */
-static bool dies(struct tiny_job *j, const char *failpoint)
+static enum rc run_once(void *tiny, struct err *err)
 {
-    struct err err;
-    int status;
-    pid_t child = fork();
+    struct tiny_job *j = tiny;
+    struct train_result result;
+    struct arena arena;
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct train_result result;
-        struct arena arena;
-
-        arena_init(&arena, 64 << 20);
-        if (failpoint_arm(failpoint, NULL, &err))
-            _exit(3);
-        IGNORE_RC(train_run(&j->job, &j->options, &j->host, &arena, &result,
-                            &err)); /* it may get through */
-        _exit(0);
-    }
-    assert_true(waitpid(child, &status, 0) == child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
-        skip(); /* a build without failpoints */
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    arena_init(&arena, 64 << 20);
+    enum rc rc = train_run(&j->job, &j->options, &j->host, &arena, &result, err);
+    arena_release(&arena);
+    return rc;
 }
 
 static void a_killed_run_resumes_to_the_same_bytes(void **state)
@@ -220,7 +203,7 @@ static void a_killed_run_resumes_to_the_same_bytes(void **state)
             struct err err;
 
             snprintf(failpoint, sizeof(failpoint), "%s=crash@%zu", places[p], passage);
-            bool died = dies(&j, failpoint);
+            bool died = dies_at(failpoint, run_once, &j);
             struct train_result result = run(&j, &arena);
             assert_memory_equal(result.weights, whole.weights,
                                 n_weights(&j, &whole) * sizeof(float));

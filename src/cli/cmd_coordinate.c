@@ -20,7 +20,7 @@ static enum rc coordinate(struct cli *cli, const struct coordinator_config *conf
     if (rc == RC_EXISTS)
         cli_hint(cli, rc, "--port=0 takes a free one");
     if (rc == RC_INVALID)
-        cli_hint(cli, rc, "shoal check shows every problem of the flows");
+        cli_hint(cli, rc, "shoal check shows every problem of the workspace");
     if (rc == RC_NOT_FOUND)
         cli_hint(cli, rc, "docs/flow.md says where the coordinator finds the teams");
     if (rc == RC_OK)

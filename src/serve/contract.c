@@ -9,7 +9,7 @@ enum rc serve_contract_admit(const struct spec *spec, const struct principal *pr
     if (!flow.at && !(principal->scopes & PRINCIPAL_DECIDE))
         return err_set(err, RC_DENIED, "the key is for flows: the field Shoal-Flow is missing");
     if (flow.at && !contract)
-        return err_set(err, RC_DENIED, "no contract with flow '%.*s'",
+        return err_set(err, RC_DENIED, "this version of the SLM has no contract with flow '%.*s'",
                        (int)(flow.len < SPEC_NAME_MAX ? flow.len : SPEC_NAME_MAX), flow.at);
     for (size_t i = 0; contract && i < input->n; i++)
         if (!spec_lists(contract->send, contract->n_send, input->members[i].key))

@@ -133,6 +133,17 @@ static void ready(struct http_exchange *x, void *self)
     http_answer(x, drains ? 503 : 200);
 }
 
+/* What the server's thread knows; the worker adds its own. */
+static void measure(struct http_exchange *x, void *self)
+{
+    struct coordinator *c = self;
+
+    x->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_append_requests(&c->metrics, http_server_n_exchanges(c->http) - 1,
+                            http_server_n_connections(c->http), &x->body);
+    enqueue(x, self);
+}
+
 static unsigned scope_of(const struct http_exchange *x)
 {
     bool changes = x->route->kind == COORDINATOR_START || x->route->kind == COORDINATOR_CANCEL;
@@ -162,6 +173,13 @@ static int admit_admin(struct http_exchange *x, void *self)
     return serve_admit_owner(x, "coordinator");
 }
 
+static void count_answer(const struct http_exchange *x, int status, void *self)
+{
+    struct coordinator *c = self;
+
+    metrics_count_request(&c->metrics, status, http_exchange_age_us(x));
+}
+
 /* The last one is for the admin socket alone. */
 static const struct http_route routes[] = {
     { "POST", "/v1/flows/{}/runs", enqueue, COORDINATOR_START, false },
@@ -170,8 +188,10 @@ static const struct http_route routes[] = {
     { "GET", "/v1/runs/{}", enqueue, COORDINATOR_SHOW, false },
     { "GET", "/v1/runs/{}/events", enqueue, COORDINATOR_EVENTS, false },
     { "POST", "/v1/runs/{}/cancel", enqueue, COORDINATOR_CANCEL, false },
+    { "GET", "/metrics", measure, COORDINATOR_METRICS, false },
     { "GET", "/live", live, COORDINATOR_NOTHING, true },
     { "GET", "/ready", ready, COORDINATOR_NOTHING, true },
+    { "GET", "/health", ready, COORDINATOR_NOTHING, true },
     { "POST", "/admin/{}", enqueue, COORDINATOR_ADMIN, false },
 };
 
@@ -182,8 +202,10 @@ static enum rc listen_on(struct coordinator *c, struct err *err)
 
     if (!socket)
         return arena_fail(&c->arena, err, "admin socket");
-    c->public_routes = (struct http_routes){ routes, ARRAY_LEN(routes) - 1, c, admit_public, NULL };
-    c->admin_routes = (struct http_routes){ routes, ARRAY_LEN(routes), c, admit_admin, NULL };
+    c->public_routes =
+        (struct http_routes){ routes, ARRAY_LEN(routes) - 1, c, admit_public, count_answer };
+    c->admin_routes =
+        (struct http_routes){ routes, ARRAY_LEN(routes), c, admit_admin, count_answer };
     enum rc rc = http_server_listen_unix(c->http, socket, &c->admin_routes, err);
     return rc ? rc
               : http_server_listen_tcp(c->http, c->config.host, c->config.port, &c->public_routes,
@@ -235,10 +257,11 @@ static enum rc open_links(struct coordinator *c, struct err *err)
 
 /* ---- the flows of the workspace */
 
-static enum rc pin_flow(struct coordinator *c, const struct spec_flow *flow, struct err *err)
+static enum rc pin_flow(struct coordinator *c, const struct spec_flow *flow,
+                        const struct coordinator_definition **ret, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf text = { 0 };
-    struct coordinator_definition *definition;
+    struct coordinator_definition *definition = NULL;
     struct digest digest;
 
     buf_init(&text, SPEC_FLOW_BYTES_MAX);
@@ -250,8 +273,7 @@ static enum rc pin_flow(struct coordinator *c, const struct spec_flow *flow, str
         rc = run_journal_keep(c->journal, &digest, buf_str(&text), err);
     if (!rc)
         rc = coordinator_load_definition(c, &digest, &definition, err);
-    if (!rc)
-        c->flows[c->n_flows++] = definition;
+    *ret = definition;
     return rc;
 }
 
@@ -267,8 +289,23 @@ static enum rc first_problem(const struct problems *problems, struct err *err)
     return RC_OK;
 }
 
-static enum rc read_flow(struct coordinator *c, const char *path, const struct spec_member *members,
-                         size_t n_members, struct arena *arena, struct err *err)
+/* An SLM whose spec has errors is a member without a spec. */
+static enum rc check_calls(const struct spec_flow *flow, struct err *err)
+{
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const struct spec_step *step = flow->steps[i];
+
+        if (step->kind == SPEC_CALL && !step->interface)
+            return err_set(err, RC_INVALID, "%.*s, which it calls, has errors",
+                           STR_ARG(step->with.slm.text));
+    }
+    return RC_OK;
+}
+
+static enum rc read_definition(struct coordinator *c, const char *path,
+                               const struct spec_member *members, size_t n_members,
+                               struct arena *arena, const struct coordinator_definition **ret,
+                               struct err *err)
 {
     struct spec_flow *flow = NULL;
     struct problems problems;
@@ -277,7 +314,31 @@ static enum rc read_flow(struct coordinator *c, const char *path, const struct s
     enum rc rc = spec_flow_read(path, members, n_members, arena, &flow, &problems, err);
     if (!rc)
         rc = first_problem(&problems, err);
-    return rc ? rc : pin_flow(c, flow, err);
+    if (!rc)
+        rc = check_calls(flow, err);
+    return rc ? rc : pin_flow(c, flow, ret, err);
+}
+
+/* A flow with errors is refused when somebody wants to start it: the others, and the runs that are
+ * pinned to what it was, go on. */
+static enum rc read_flow(struct coordinator *c, const char *name, const char *path,
+                         const struct spec_member *members, size_t n_members, struct arena *arena,
+                         struct err *err)
+{
+    struct coordinator_flow *flow = &c->flows[c->n_flows];
+
+    flow->name = arena_strndup(&c->arena, name, strlen(name));
+    if (!flow->name)
+        return arena_fail(&c->arena, err, "name of a flow");
+    enum rc rc = read_definition(c, path, members, n_members, arena, &flow->definition, err);
+    if (rc && rc != RC_INVALID)
+        return rc;
+    c->n_flows++;
+    if (rc) {
+        flow->problem = *err;
+        log_printf(&c->config.log, LOG_LEVEL_ERROR, "flow %s has errors: %s", name, err->message);
+    }
+    return RC_OK;
 }
 
 static enum rc read_flows(struct coordinator *c, struct arena *arena, struct err *err)
@@ -297,13 +358,13 @@ static enum rc read_flows(struct coordinator *c, struct arena *arena, struct err
     if (!rc)
         rc = spec_workspace_flows(workspace, arena, &n, &names, err);
     if (!rc) {
-        c->flows = arena_array(&c->arena, struct coordinator_definition *, n);
+        c->flows = arena_array(&c->arena, struct coordinator_flow, n);
         rc = c->flows ? RC_OK : arena_fail(&c->arena, err, "flows");
     }
     for (size_t i = 0; !rc && i < n; i++) {
         const char *path = spec_workspace_flow_path(workspace, str_of(names[i]), arena);
 
-        rc = path ? read_flow(c, path, members, n_members, arena, err)
+        rc = path ? read_flow(c, names[i], path, members, n_members, arena, err)
                   : arena_fail(arena, err, "path of a flow");
     }
     return rc;

@@ -12,7 +12,8 @@
  *   GET  /v1/runs/{id}              scope read
  *   GET  /v1/runs/{id}/events       scope read  text/event-stream, from Last-Event-ID on
  *   POST /v1/runs/{id}/cancel       scope flow
- *   GET  /live, /ready              no key
+ *   GET  /metrics                   scope read  Prometheus text
+ *   GET  /live, /ready, /health     no key
  *   On the admin socket: the same without a key, and POST /admin/{operation} for keys (admin.h).
  *
  * Its files are a team's of the name SERVE_COORDINATOR (team.h), with runs.db beside record.db, and
@@ -50,11 +51,12 @@ struct coordinator;
 
 /**
  * Opens the journal, reads the flows of the workspace, takes up the runs that have not ended.
+ * A flow with errors is logged, and cannot be started; its runs go on by what they are pinned to.
  *
  * @return RC_OK
  *         RC_BUSY     another coordinator has the files
  *         RC_EXISTS   the port is in use
- *         RC_INVALID  a flow or teams.json has errors; the first is in the message
+ *         RC_INVALID  shoal.yaml or teams.json has errors; the first is in the message
  */
 MUST_CHECK enum rc coordinator_open(const struct coordinator_config *config,
                                     struct coordinator **ret_coordinator, struct err *err);

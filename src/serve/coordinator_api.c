@@ -55,12 +55,22 @@ static const char *principal_of(struct http_exchange *x)
 
 /* ---- starting */
 
-static const struct coordinator_definition *find_flow(const struct coordinator *c, struct str name)
+static enum rc find_flow(const struct coordinator *c, struct str name,
+                         const struct coordinator_definition **ret, struct err *err)
 {
-    for (size_t i = 0; i < c->n_flows; i++)
-        if (str_equal(c->flows[i]->flow->name.text, name))
-            return c->flows[i];
-    return NULL;
+    for (size_t i = 0; i < c->n_flows; i++) {
+        const struct coordinator_flow *flow = &c->flows[i];
+
+        if (!str_is(name, flow->name))
+            continue;
+        *ret = flow->definition;
+        return flow->definition ? RC_OK
+                                : err_set(err, RC_STATE,
+                                          "the flow had errors when the coordinator "
+                                          "started: %.180s",
+                                          flow->problem.message);
+    }
+    return err_set(err, RC_NOT_FOUND, "no such flow when the coordinator started");
 }
 
 /* "run_", milliseconds and 64 random bits in hex: sorts by time and cannot be guessed. */
@@ -157,11 +167,11 @@ static enum rc begin_run(struct coordinator *c, struct http_exchange *x,
 
 static void start(struct coordinator *c, struct http_exchange *x)
 {
-    const struct coordinator_definition *d = find_flow(c, x->params[0]);
+    const struct coordinator_definition *d = NULL;
     struct body_decision body = { 0 };
     struct problems problems;
     struct err err;
-    enum rc rc = d ? RC_OK : err_set(&err, RC_NOT_FOUND, "no such flow");
+    enum rc rc = find_flow(c, x->params[0], &d, &err);
 
     problem_init(&problems, &x->arena);
     if (!rc)
@@ -274,6 +284,22 @@ static void list(struct coordinator *c, struct http_exchange *x)
     http_answer(x, 200);
 }
 
+static void append_flow(struct json_writer *w, const struct coordinator_flow *flow)
+{
+    const struct coordinator_definition *d = flow->definition;
+
+    json_begin_object(w);
+    json_key(w, "flow");
+    json_text(w, flow->name);
+    json_key(w, "description");
+    json_string(w, d ? d->flow->description.text : STR(""));
+    json_key(w, "definition");
+    json_text(w, d ? d->digest.hex : NULL);
+    json_key(w, "error");
+    json_text(w, d ? NULL : flow->problem.message);
+    json_end_object(w);
+}
+
 static void list_flows(struct coordinator *c, struct http_exchange *x)
 {
     struct json_writer w;
@@ -283,14 +309,7 @@ static void list_flows(struct coordinator *c, struct http_exchange *x)
     json_key(&w, "flows");
     json_begin_array(&w);
     for (size_t i = 0; i < c->n_flows; i++) {
-        json_begin_object(&w);
-        json_key(&w, "flow");
-        json_string(&w, c->flows[i]->flow->name.text);
-        json_key(&w, "description");
-        json_string(&w, c->flows[i]->flow->description.text);
-        json_key(&w, "definition");
-        json_text(&w, c->flows[i]->digest.hex);
-        json_end_object(&w);
+        append_flow(&w, &c->flows[i]);
     }
     json_end_array(&w);
     json_end_object(&w);
@@ -415,6 +434,12 @@ void coordinator_serve_watchers(struct coordinator *c, int64_t now_ms)
     }
 }
 
+static void measure(struct coordinator *c, struct http_exchange *x)
+{
+    coordinator_append_metrics(c, &x->body);
+    http_answer(x, 200);
+}
+
 /* ---- keys */
 
 static void administer(struct coordinator *c, struct http_exchange *x)
@@ -441,6 +466,7 @@ void coordinator_handle(struct coordinator *c, struct http_exchange *x)
     switch ((enum coordinator_kind)x->route->kind) {
     case COORDINATOR_START: start(c, x); return;
     case COORDINATOR_CANCEL: cancel(c, x); return;
+    case COORDINATOR_METRICS: measure(c, x); return;
     case COORDINATOR_FLOWS: list_flows(c, x); return;
     case COORDINATOR_LIST: list(c, x); return;
     case COORDINATOR_SHOW: show(c, x); return;

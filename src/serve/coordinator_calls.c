@@ -250,6 +250,7 @@ static void take_answer(struct coordinator *c, struct coordinator_run *r,
     }
     if (verdict.type)
         run_append_failure(&r->body, verdict.type, verdict.detail, verdict.decision);
+    coordinator_count_call(c, run_flow(r->run)->steps[call->step]->interface->team, verdict.type);
     set_result(c, r, verdict.type ? RUN_EVENT_FAILED : RUN_EVENT_DONE, call->step, call->visit,
                call->attempt);
     arena_release(&arena);

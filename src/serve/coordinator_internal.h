@@ -7,6 +7,7 @@
 #include "serve/authorize.h"
 #include "serve/coordinator.h"
 #include "serve/http/http_caller.h"
+#include "serve/metrics.h"
 
 #include <pthread.h>
 
@@ -29,9 +30,27 @@ struct coordinator_definition {
     struct coordinator_definition *next;
 };
 
+/* A flow of the workspace, as it was when the coordinator started. */
+struct coordinator_flow {
+    const char *name;
+    const struct coordinator_definition *definition; /* NULL: it has errors */
+    struct err problem;                              /* then, the first */
+};
+
+/* How an attempt at a team came out. */
+enum coordinator_result {
+    COORDINATOR_ANSWERED,
+    COORDINATOR_ABSTAINED,
+    COORDINATOR_REFUSED,
+    COORDINATOR_TIMEOUT,
+    COORDINATOR_UNAVAILABLE,
+    COORDINATOR_RESULTS
+};
+
 struct coordinator_team_link {
     const char *name, *key;
     struct http_caller *caller;
+    uint64_t n_calls[COORDINATOR_RESULTS];
 };
 
 /* A call that is being made; the run may have ended meanwhile. */
@@ -89,8 +108,9 @@ struct coordinator {
     struct arena arena; /* of names, links, flows */
     size_t n_links;
     struct coordinator_team_link *links;
-    size_t n_flows; /* that can be started */
-    struct coordinator_definition **flows;
+    size_t n_flows;
+    struct coordinator_flow *flows;
+    struct metrics metrics; /* of requests */
 
     /* What has come in; mutex guards it. */
     pthread_mutex_t mutex;
@@ -117,6 +137,7 @@ struct coordinator {
     struct coordinator_run *ready;
     struct coordinator_call *calls;
     struct coordinator_watcher watchers[COORDINATOR_WATCHERS_MAX];
+    uint64_t n_started, n_ended[RUN_CANCELLED + 1];
     int64_t next_wake_ms; /* of runs and watchers; INT64_MAX: none */
 };
 
@@ -160,6 +181,7 @@ enum coordinator_kind {
     COORDINATOR_SHOW,
     COORDINATOR_EVENTS,
     COORDINATOR_CANCEL,
+    COORDINATOR_METRICS,
     COORDINATOR_ADMIN,
 };
 void coordinator_handle(struct coordinator *c, struct http_exchange *x);
@@ -170,6 +192,11 @@ void coordinator_answer_run(struct http_exchange *x, const char *id, enum run_st
                             int http_status);
 /* Answers the watchers that have something to see, or have waited long enough. */
 void coordinator_serve_watchers(struct coordinator *c, int64_t now_ms);
+
+/* coordinator_metrics.c */
+/* failure: type of the attempt's error; NULL: it was answered. */
+void coordinator_count_call(struct coordinator *c, struct str team, const char *failure);
+void coordinator_append_metrics(struct coordinator *c, struct buf *out); /* but for requests */
 
 /* coordinator_view.c */
 MUST_CHECK enum rc coordinator_append_run(struct coordinator *c, const struct run_row *row,

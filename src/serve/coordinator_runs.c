@@ -263,6 +263,8 @@ static void finish_event(struct coordinator *c, struct coordinator_run *r,
         return;
     }
     enum rc rc = r->is_applied ? RC_OK : run_apply(r->run, &r->pending, &err);
+    c->n_started += is_start;
+    c->n_ended[run_status(r->run)] += r->pending.kind == RUN_EVENT_ENDED;
     if (r->exchange)
         coordinator_answer_run(r->exchange, run_id(r->run), run_status(r->run),
                                is_start ? 202 : 200);

@@ -63,7 +63,7 @@ static const char *outcome_name(enum metrics_outcome outcome)
     assert_fail("outcome is an outcome", __FILE__, __LINE__);
 }
 
-static void append_head(struct buf *out, const char *name, const char *type, const char *help)
+void metrics_append_head(struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -74,7 +74,7 @@ static void append_histogram(struct buf *out, const char *name, const char *help
 {
     uint64_t total = 0;
 
-    append_head(out, name, "histogram", help);
+    metrics_append_head(out, name, "histogram", help);
     for (size_t i = 0; bounds[i]; i++) {
         total += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
         buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)bounds[i] / scale,
@@ -89,7 +89,7 @@ static void append_histogram(struct buf *out, const char *name, const char *help
 
 static void append_gauge(struct buf *out, const char *name, const char *help, size_t value)
 {
-    append_head(out, name, "gauge", help);
+    metrics_append_head(out, name, "gauge", help);
     buf_printf(out, "%s %zu\n", name, value);
 }
 
@@ -97,16 +97,17 @@ static void append_decisions(struct metrics *m, struct buf *out)
 {
     size_t n_slms = atomic_load(&m->n_slms);
 
-    append_head(out, "shoal_decisions_total", "counter", "Decisions by SLM and outcome.");
+    metrics_append_head(out, "shoal_decisions_total", "counter", "Decisions by SLM and outcome.");
     for (size_t i = 0; i < n_slms; i++)
         for (enum metrics_outcome o = 0; o < METRICS_OUTCOMES; o++)
             buf_printf(out, "shoal_decisions_total{slm=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
                        m->slms[i].name, outcome_name(o), atomic_load(&m->slms[i].decisions[o]));
 }
 
-void metrics_append(struct metrics *m, size_t n_waiting, size_t n_connections, struct buf *out)
+void metrics_append_requests(struct metrics *m, size_t n_waiting, size_t n_connections,
+                             struct buf *out)
 {
-    append_head(out, "shoal_requests_total", "counter", "HTTP requests by status.");
+    metrics_append_head(out, "shoal_requests_total", "counter", "HTTP requests by status.");
     for (int status = METRICS_STATUS_MIN; status <= METRICS_STATUS_MAX; status++) {
         uint64_t n = atomic_load(&m->requests[status - METRICS_STATUS_MIN]);
         if (n)
@@ -114,8 +115,13 @@ void metrics_append(struct metrics *m, size_t n_waiting, size_t n_connections, s
     }
     append_histogram(out, "shoal_request_seconds", "From the head's arrival to the answer.",
                      &m->seconds, latency_us, 1e6);
-    append_decisions(m, out);
-    append_histogram(out, "shoal_batch_rows", "Rows decided together.", &m->rows, batch_rows, 1);
     append_gauge(out, "shoal_requests_waiting", "Requests taken and not answered.", n_waiting);
     append_gauge(out, "shoal_connections", "Open connections.", n_connections);
+}
+
+void metrics_append(struct metrics *m, size_t n_waiting, size_t n_connections, struct buf *out)
+{
+    metrics_append_requests(m, n_waiting, n_connections, out);
+    append_decisions(m, out);
+    append_histogram(out, "shoal_batch_rows", "Rows decided together.", &m->rows, batch_rows, 1);
 }

@@ -7,7 +7,8 @@
  *   shoal_batch_rows{_bucket,_sum,_count}                   rows decided together
  *   shoal_requests_waiting, shoal_connections               gauges
  *
- * Labels are bounded: statuses we send, SLMs the team serves. Any thread may count.
+ * The coordinator has those of requests and its own (coordinator_metrics.c). Labels are bounded:
+ * statuses we send, SLMs the team serves. Any thread may count.
  */
 #ifndef SERVE_METRICS_H
 #define SERVE_METRICS_H
@@ -61,6 +62,11 @@ void metrics_count_batch(struct metrics *m, size_t n_rows);
 size_t metrics_add_slm(struct metrics *m, const char *name);
 void metrics_count_decision(struct metrics *m, size_t slm, enum metrics_outcome outcome);
 
+void metrics_append_head(struct buf *out, const char *name, const char *type, const char *help);
+/* What every server counts: requests, their time, the gauges. */
+void metrics_append_requests(struct metrics *m, size_t n_waiting, size_t n_connections,
+                             struct buf *out);
+/* Those, and a team's decisions. */
 void metrics_append(struct metrics *m, size_t n_waiting, size_t n_connections, struct buf *out);
 
 #endif

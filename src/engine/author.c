@@ -265,8 +265,7 @@ static enum rc write_with(const struct author *a, struct author_session *session
                                    .max_tokens = request->max_tokens,
                                    .begun = request->begun,
                                    .not_next = request->not_next,
-                                   .temperature = request->temperature,
-                                   .seed = request->seed };
+                                   .sampler = { request->temperature, request->seed } };
 
     arena_init(&arena, PROMPT_ARENA_BYTES);
     enum rc rc = prompt_of(a, request, &arena, &prompt, err);

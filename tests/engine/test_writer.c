@@ -60,8 +60,7 @@ static struct writer_result write_with(struct fixture *f, const struct copies *c
                                    .bpe = f->bpe,
                                    .copies = copies,
                                    .max_tokens = WRITTEN,
-                                   .temperature = temperature,
-                                   .seed = seed };
+                                   .sampler = { temperature, seed } };
     struct decoder_text *text;
     struct writer_result result = { 0 };
 

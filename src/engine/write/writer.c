@@ -1,8 +1,6 @@
 #include "engine/write/writer.h"
 
-#include "base/exact_math.h"
 #include "base/macros.h"
-#include "engine/train/train_random.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,25 +9,12 @@
 struct writing {
     const struct writer *w;
     const struct llama_config *config;
+    struct sampler sampler;
     float *state;  /* (C,) of the last token */
     float *logits; /* (V,) */
     struct copies_state copied;
     struct writer_result result;
 };
-
-/* Makes the logits those of a draw. */
-static void add_gumbel(struct writing *g)
-{
-    uint64_t key = train_random(g->w->seed, g->result.n_tokens);
-
-    for (size_t id = 0; id < g->config->n_words; id++) {
-        /* In (0, 1), so that both logarithms are finite. */
-        double u = ((double)(train_random(key, id) >> 12) + 0.5) / 4503599627370496.0;
-        double gumbel = -exact_ln(-exact_ln(u));
-
-        g->logits[id] = (float)((double)g->logits[id] + g->w->temperature * gumbel);
-    }
-}
 
 /* May the token follow? *next is then where the text stands behind it. */
 static bool may_follow(const struct writing *g, size_t id, struct copies_state *next)
@@ -46,23 +31,20 @@ static bool may_follow(const struct writing *g, size_t id, struct copies_state *
     return copies_feed(g->w->copies, next, token);
 }
 
-/* The best token that may follow, the first of equals; -1: none. What may not is struck out. */
+/* A token that may follow; -1: there is none. */
 static int32_t choose(struct writing *g)
 {
     for (;;) {
+        size_t id = sampler_pick(&g->sampler, g->logits, g->config->n_words);
         struct copies_state next;
-        size_t best = 0;
 
-        for (size_t id = 1; id < g->config->n_words; id++)
-            if (g->logits[id] > g->logits[best])
-                best = id;
-        if (g->logits[best] == -INFINITY)
+        if (g->logits[id] == -INFINITY)
             return -1;
-        if (may_follow(g, best, &next)) {
+        if (may_follow(g, id, &next)) {
             g->copied = next;
-            return (int32_t)best;
+            return (int32_t)id;
         }
-        g->logits[best] = -INFINITY;
+        g->logits[id] = -INFINITY;
         g->result.n_refused++;
     }
 }
@@ -73,8 +55,6 @@ static enum writer_end write_on(struct writing *g, struct decoder_text *text, st
 
     for (;; g->result.n_tokens++) {
         decoder_logits(w->session, g->state, 1, g->logits);
-        if (w->temperature > 0.0)
-            add_gumbel(g);
         int32_t id = choose(g);
         if (id < 0)
             return WRITER_STUCK;
@@ -94,10 +74,11 @@ enum rc writer_write(const struct writer *writer, struct decoder_text *text, con
 {
     struct writing g = { .w = writer,
                          .config = decoder_config(writer->decoder),
+                         .sampler = writer->sampler,
                          .copied = copies_begin() };
     struct arena arena;
 
-    ASSERT(n_ids > 0 && writer->temperature >= 0.0);
+    ASSERT(n_ids > 0);
     arena_init(&arena, 16 << 20);
     g.state = arena_array(&arena, float, g.config->width);
     g.logits = arena_array(&arena, float, g.config->n_words);

@@ -3,20 +3,17 @@
  *
  *   prompt ids -> decoder_read -> logits -> the best token that may follow -> ... -> end
  *
- * The best token is that of the highest logit (temperature 0), or of logit + temperature * g with
- * a Gumbel number g for each position and token. The latter draws from softmax(logit / temperature)
- * renormalised over the tokens that may follow, and is, as the former, a function of its arguments
- * alone: the same bytes on every CPU. A token may follow when copies_feed() takes its bytes; the
- * end may follow when copies_end() says so; no other special token ever may.
- *
- * Source of the draw: Gumbel 1954, Statistical theory of extreme values, section 3; as a sampler in
- * Maddison, Tarlow & Minka 2014, arXiv:1411.0030.
+ * A token is the best one, or a draw (sampler.h); what may not follow is struck out and the next
+ * one picked, so that a draw is one among the tokens that may follow. A token may follow when
+ * copies_feed() takes its bytes; the end may follow when copies_end() says so; no other special
+ * token ever may. A text is a function of the arguments alone: the same bytes on every CPU.
  */
 #ifndef ENGINE_WRITER_H
 #define ENGINE_WRITER_H
 
 #include "base/buf.h"
 #include "engine/model/decoder.h"
+#include "engine/model/sampler.h"
 #include "engine/tokenizer/bpe.h"
 #include "engine/write/copies.h"
 
@@ -29,8 +26,7 @@ struct writer {
     size_t max_tokens;   /* of what is written; less when the text's capacity ends before */
     struct str begun;    /* what the text begins with: the last of the ids say it, and it obeys */
     struct str not_next; /* the first token is not the one that this begins with; may be empty */
-    double temperature;  /* >= 0 */
-    uint64_t seed;       /* with a temperature above 0 */
+    struct sampler sampler;
 };
 
 enum writer_end {

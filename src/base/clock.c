@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static int64_t system_now_ms(void *self)
@@ -58,4 +59,22 @@ void clock_format(int64_t now_ms, char text[CLOCK_TEXT_LEN + 1])
              (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)(parts.tm_mon + 1) % 100,
              (unsigned)parts.tm_mday % 100, (unsigned)parts.tm_hour % 100,
              (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100, (unsigned)ms % 1000);
+}
+
+bool clock_parse(struct str text, int64_t *ret_ms)
+{
+    char copy[CLOCK_TEXT_LEN + 1], again[CLOCK_TEXT_LEN + 1];
+    struct tm tm = { 0 };
+
+    if (text.len != CLOCK_TEXT_LEN)
+        return false;
+    memcpy(copy, text.at, CLOCK_TEXT_LEN);
+    copy[CLOCK_TEXT_LEN] = '\0';
+    const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!rest || *rest != '.')
+        return false;
+    int64_t ms = (int64_t)timegm(&tm) * 1000 + strtol(rest + 1, NULL, 10);
+    clock_format(ms, again);
+    *ret_ms = ms;
+    return strcmp(copy, again) == 0;
 }

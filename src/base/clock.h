@@ -4,6 +4,8 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include "base/str.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +23,7 @@ struct clock clock_fixed(int64_t *now_ms);
 /* RFC 3339 in UTC with milliseconds, "2026-05-03T09:30:00.000Z", NUL-terminated. */
 enum { CLOCK_TEXT_LEN = 24 };
 void clock_format(int64_t now_ms, char text[CLOCK_TEXT_LEN + 1]);
+/* Reads exactly that form. */
+bool clock_parse(struct str text, int64_t *ret_ms);
 
 #endif

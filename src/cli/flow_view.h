@@ -9,13 +9,17 @@
 typedef const struct json *flow_view_decision_fn(void *context, struct str slm, struct str id);
 
 /*
- *   run_0199...  billing-dispute  succeeded  1.2 s
- *   |-- triage           support/ticket-triage
- *   |   |   in   subject: Charged twice, body: ...
- *   |   `-- out  issue_type: billing, priority: high
- *   |-- each 0           finance/invoice-check, attempt 2 after unavailable
- *   ...
- *   output  decision: rejected
+ * The trace: what went into each call and came out of it, then the output.
+ *
+ *   run_0199...  billing-dispute  succeeded in 1.2 s
+ *   ├─ triage  support/ticket-triage  16 ms  dec_01m8...
+ *   │  ← subject     Charged twice
+ *   │    body        ...
+ *   │  → issue_type  billing
+ *   └─ ask_finance  try
+ *      └─ check_invoice  finance/invoice-check  26 ms  dec_01m8...
+ *         ✗ abstained: ...
+ *   = decision  rejected
  */
 void flow_view_append_run(struct buf *out, const struct json *run, flow_view_decision_fn *decision,
                           void *context);

@@ -4,7 +4,6 @@
 #include "cli/version_view.h"
 
 #include <string.h>
-#include <time.h>
 
 /* The name behind "team/". */
 static const char *name_of(const char *slm)
@@ -12,21 +11,6 @@ static const char *name_of(const char *slm)
     const char *slash = strchr(slm, '/');
 
     return slash ? slash + 1 : slm;
-}
-
-/* "2026-05-03T09:30:00.000Z" as clock_format() writes it; 0 when it is not that. */
-static int64_t parse_time(struct str text, struct arena *arena)
-{
-    const char *copy = arena_strndup(arena, text.at, text.len);
-    struct tm tm = { 0 };
-    const char *rest = copy ? strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    int64_t ms = 0;
-
-    if (!rest)
-        return 0;
-    if (*rest == '.')
-        ms = strtol(rest + 1, NULL, 10);
-    return (int64_t)timegm(&tm) * 1000 + ms;
 }
 
 static enum rc copy_text(struct arena *arena, struct str text, const char **ret_text,
@@ -65,7 +49,8 @@ static enum rc read_version(const char *slm, const struct json *v, struct arena 
         return err_set(err, RC_CORRUPT, "the answer names no version");
     version.verdict =
         str_is(version_view_text(v, "verdict"), "accepted") ? REGISTRY_ACCEPTED : REGISTRY_REJECTED;
-    version.created_ms = parse_time(version_view_text(v, "created_at"), arena);
+    if (!clock_parse(version_view_text(v, "created_at"), &version.created_ms))
+        version.created_ms = 0;
     rc = copy_text(arena, str_of(slm), &version.slm, err);
     if (rc == RC_OK)
         rc = copy_text(arena, version_view_text(v, "created_by"), &version.created_by, err);

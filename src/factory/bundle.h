@@ -10,8 +10,9 @@
  *   report.json          how the version was judged
  *   base.json            which base: names and digests of its files, not the files
  *   adapter.safetensors  what training made
- *   linear.safetensors   the candidate that gates compare with, where that is another one; of an
- * SLM that writes it is prompted.safetensors tables/NAME          snapshots of the reference tables
+ *   linear.safetensors   the candidate that gates compare with, where that is another one
+ *                        (of an SLM that writes: prompted.safetensors)
+ *   tables/NAME          snapshots of the reference tables
  *
  * The same version gives the same bytes. bundle_read() believes nothing: each file must have the
  * digest that the manifest, or the report, names; a bit that differs anywhere is found.

@@ -25,6 +25,29 @@ static void times_are_written_as_rfc_3339(void **state)
     }
 }
 
+static void what_was_written_is_read(void **state)
+{
+    static const char *const others[] = { "",
+                                          "1970-01-01T00:00:00Z",
+                                          "1970-01-01T00:00:00.000+",
+                                          "1970-02-30T00:00:00.000Z",
+                                          "1970-01-01 00:00:00.000Z",
+                                          "1970-01-01T00:00:00.0x0Z",
+                                          " 970-01-01T00:00:00.000Z" };
+    static const int64_t times[] = { 0, -1, 1777800600007, 253402300799999 };
+    char text[CLOCK_TEXT_LEN + 1];
+    int64_t ms;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        clock_format(times[i], text);
+        assert_true(clock_parse(str_of(text), &ms));
+        assert_int_equal(ms, times[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(clock_parse(str_of(others[i]), &ms));
+}
+
 static void a_fixed_clock_moves_only_when_told(void **state)
 {
     int64_t now_ms = 5;
@@ -44,6 +67,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_written_as_rfc_3339),
+        cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(a_fixed_clock_moves_only_when_told),
     };
     return cmocka_run_group_tests_name("base/clock", tests, NULL, NULL);

@@ -30,8 +30,8 @@ def a_run_goes_through_both_teams_and_its_trace_shows_every_step(world):
     assert [s["index"] for s in done["steps"] if s["step"] == "check"] == [0, 1, 2]
 
     tree = world.shoal("flow", "show", done["id"], cwd=shop.folder).out
-    for line in ("triage  support/triage", "check[2]  finance/check", "text: the tax is wrong", "verdict: rejected",
-                 "`-- again  support/triage", "output  issue: "):
+    for line in ("├─ triage  support/triage", "check[2]  finance/check", "← text  the tax is wrong", "→ verdict  rejected",
+                 "└─ again  support/triage", "= issue "):
         assert line in tree, tree
     assert done["id"] in world.shoal("flow", "list", "dispute", cwd=shop.folder).out
     assert world.shoal("flow", "list", "--status=failed", cwd=shop.folder).out.strip() == "no runs"

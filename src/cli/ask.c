@@ -1,6 +1,9 @@
 #include "cli/ask.h"
 
 #include "cli/compute.h"
+#include "cli/version_view.h"
+#include "net/http_client.h"
+#include "serve/coordinator.h"
 #include "spec/workspace.h"
 
 #include <string.h>
@@ -119,5 +122,49 @@ enum rc ask_each_team(struct cli *cli, ask_team_fn *fn, void *context, struct er
         rc = team ? fn(cli, team, context, &is_done, err)
                   : arena_fail(&cli->arena, err, "name of the team");
     }
+    return rc;
+}
+
+/* ---- the coordinator */
+
+enum { COORDINATOR_ANSWER_BYTES_MAX = 16 << 20 };
+
+static enum rc read_error(int status, const struct json *answer, struct err *err)
+{
+    const struct json *error = json_find(answer, "error");
+    struct str message = version_view_text(error, "message");
+    enum rc rc = status == 404                    ? RC_NOT_FOUND
+                 : status == 503 || status == 429 ? RC_UNAVAILABLE
+                 : status == 409                  ? RC_STATE
+                                                  : RC_INVALID;
+
+    return err_set(err, rc, "%.*s", message.len > 200 ? 200 : (int)message.len,
+                   message.len ? message.at : "the coordinator refused");
+}
+
+enum rc ask_coordinator(struct cli *cli, const char *method, const char *path, struct str body,
+                        struct json **ret_answer, struct err *err)
+{
+    CLEANUP(buf_releasep) struct buf answer = { 0 };
+    const char *folder, *socket;
+    int status = 0;
+    enum rc rc = cli_workspace(cli, &folder, err);
+
+    if (rc)
+        return rc;
+    socket = serve_team_path(folder, SERVE_COORDINATOR, "admin.sock", &cli->arena);
+    if (!socket)
+        return arena_fail(&cli->arena, err, "socket of the coordinator");
+    buf_init(&answer, COORDINATOR_ANSWER_BYTES_MAX);
+    rc = http_client_call(socket, method, path, body, &status, &answer, err);
+    if (rc == RC_NOT_FOUND) {
+        cli_hint(cli, rc,
+                 "shoal up starts it, behind a shoal down if the teams' services run already");
+        return err_set(err, RC_UNAVAILABLE, "no coordinator runs in this workspace");
+    }
+    if (!rc)
+        rc = json_parse(buf_str(&answer), JSON_DUPLICATES_REFUSED, &cli->arena, ret_answer, err);
+    if (!rc && status >= 300)
+        rc = read_error(status, *ret_answer, err);
     return rc;
 }

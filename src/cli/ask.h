@@ -42,6 +42,18 @@ void ask_text(struct ask *ask, const char *name, const char *value); /* NULL: le
 MUST_CHECK enum rc ask(struct cli *cli, const char *team, const char *operation, struct ask *ask,
                        struct json **ret_answer, struct err *err);
 
+/**
+ * A request to the coordinator of the workspace, over its admin socket.
+ *
+ * @param body        at NULL: none
+ * @param ret_answer  out, in cli->arena; of a status below 300
+ *
+ * @return RC_UNAVAILABLE (none runs, or it is full), RC_NOT_FOUND, RC_STATE, RC_INVALID with its
+ *         message; as http_client_call()
+ */
+MUST_CHECK enum rc ask_coordinator(struct cli *cli, const char *method, const char *path,
+                                   struct str body, struct json **ret_answer, struct err *err);
+
 /* Calls fn for the teams of shoal.yaml, until one sets *ret_is_done. */
 typedef enum rc ask_team_fn(struct cli *cli, const char *team, void *context, bool *ret_is_done,
                             struct err *err);

@@ -6,53 +6,17 @@
 #include "cli/flow_view.h"
 #include "cli/standard_input.h"
 #include "cli/version_view.h"
-#include "net/http_client.h"
 #include "orchestrate/run.h"
-#include "serve/coordinator.h"
 
 #include <string.h>
 #include <time.h>
 
-enum { ANSWER_BYTES_MAX = 16 << 20, PATH_BYTES_MAX = 1024, LOOK_MS = 100 };
-
-static enum rc read_error(int status, const struct json *answer, struct err *err)
-{
-    const struct json *error = json_find(answer, "error");
-    struct str message = version_view_text(error, "message");
-    enum rc rc = status == 404                    ? RC_NOT_FOUND
-                 : status == 503 || status == 429 ? RC_UNAVAILABLE
-                 : status == 409                  ? RC_CONFLICT
-                                                  : RC_INVALID;
-
-    return err_set(err, rc, "%.*s", message.len > 200 ? 200 : (int)message.len,
-                   message.len ? message.at : "the coordinator refused");
-}
-
-static enum rc call(struct cli *cli, const char *method, const char *path, struct str body,
-                    struct json **ret_answer, struct err *err)
-{
-    CLEANUP(buf_releasep) struct buf answer = { 0 };
-    const char *folder, *socket;
-    int status = 0;
-    enum rc rc = cli_workspace(cli, &folder, err);
-
-    if (rc)
-        return rc;
-    socket = serve_team_path(folder, SERVE_COORDINATOR, "admin.sock", &cli->arena);
-    if (!socket)
-        return arena_fail(&cli->arena, err, "socket of the coordinator");
-    buf_init(&answer, ANSWER_BYTES_MAX);
-    rc = http_client_call(socket, method, path, body, &status, &answer, err);
-    if (rc == RC_NOT_FOUND) {
-        cli_hint(cli, rc, "shoal coordinate starts it");
-        return err_set(err, RC_UNAVAILABLE, "no coordinator runs in this workspace");
-    }
-    if (!rc)
-        rc = json_parse(buf_str(&answer), JSON_DUPLICATES_REFUSED, &cli->arena, ret_answer, err);
-    if (!rc && status >= 300)
-        rc = read_error(status, *ret_answer, err);
-    return rc;
-}
+enum {
+    INPUT_BYTES_MAX = 16 << 20,
+    PATH_BYTES_MAX = 1024,
+    LOOK_MS = 100,
+    LOOKS_IN_VAIN_MAX = 300, /* half a minute: a coordinator that was killed starts again */
+};
 
 /* What goes into a path or a query: names and ids, nothing that would mean something there. */
 static bool is_plain(const char *text)
@@ -117,7 +81,7 @@ static enum rc show(struct cli *cli, const char *id, struct json **ret_run, stru
     CLEANUP(buf_releasep) struct buf path = { 0 };
     enum rc rc = path_of(cli, &path, "/v1/runs/", id, "", err);
 
-    return rc ? rc : call(cli, "GET", path.at, (struct str){ 0 }, ret_run, err);
+    return rc ? rc : ask_coordinator(cli, "GET", path.at, (struct str){ 0 }, ret_run, err);
 }
 
 enum rc cmd_flow_show(struct cli *cli, struct err *err)
@@ -156,12 +120,18 @@ static enum rc append_body(struct cli *cli, struct buf *body, struct err *err)
 static enum rc wait_for_end(struct cli *cli, const char *id, struct json **ret_run, struct err *err)
 {
     const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
-    enum rc rc;
+    unsigned n_in_vain = 0;
 
     for (;;) {
-        rc = show(cli, id, ret_run, err);
-        if (rc || !str_is(version_view_text(*ret_run, "status"), run_status_name(RUN_RUNNING)))
+        enum rc rc = show(cli, id, ret_run, err);
+
+        n_in_vain = rc == RC_UNAVAILABLE ? n_in_vain + 1 : 0;
+        if (n_in_vain == LOOKS_IN_VAIN_MAX)
+            return cli_hint(cli, rc, "it goes on when a coordinator runs: shoal flow show %s", id);
+        if (rc && rc != RC_UNAVAILABLE)
             return rc;
+        if (!rc && !str_is(version_view_text(*ret_run, "status"), run_status_name(RUN_RUNNING)))
+            return RC_OK;
         nanosleep(&pause, NULL);
     }
 }
@@ -172,12 +142,16 @@ enum rc cmd_flow_run(struct cli *cli, struct err *err)
     struct json *started, *run;
     enum rc rc = path_of(cli, &path, "/v1/flows/", cli->arguments[0], "/runs", err);
 
-    buf_init(&body, ANSWER_BYTES_MAX);
+    buf_init(&body, INPUT_BYTES_MAX);
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     if (!rc)
         rc = append_body(cli, &body, err);
     if (!rc)
-        rc = call(cli, "POST", path.at, buf_str(&body), &started, err);
+        rc = ask_coordinator(cli, "POST", path.at, buf_str(&body), &started, err);
+    if (rc == RC_NOT_FOUND || (rc == RC_STATE && !cli_option(cli, "idempotency-key")))
+        cli_hint(
+            cli, rc,
+            "shoal check; flows are read when the coordinator starts: shoal down, then shoal up");
     if (rc)
         return rc;
     struct str id = version_view_text(started, "id");
@@ -224,7 +198,7 @@ enum rc cmd_flow_list(struct cli *cli, struct err *err)
     if (!rc)
         rc = buf_rc(&path, "path", err);
     if (!rc)
-        rc = call(cli, "GET", path.at, (struct str){ 0 }, &answer, err);
+        rc = ask_coordinator(cli, "GET", path.at, (struct str){ 0 }, &answer, err);
     if (rc)
         return rc;
     if (cli->config.json)
@@ -242,7 +216,7 @@ enum rc cmd_flow_cancel(struct cli *cli, struct err *err)
 
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     if (!rc)
-        rc = call(cli, "POST", path.at, STR("{}"), &answer, err);
+        rc = ask_coordinator(cli, "POST", path.at, STR("{}"), &answer, err);
     if (rc)
         return rc;
     buf_printf(&out, "%s is %.*s", cli->arguments[0], STR_ARG(version_view_text(answer, "status")));

@@ -77,7 +77,8 @@ enum rc cmd_key_create(struct cli *cli, struct err *err)
     if (cli->config.json)
         return ask_print_json(answer, err);
     /* The key alone on standard output, so that a script can take it. */
-    fprintf(stderr, "This key is shown once; only its hash is kept.\n");
+    fprintf(stderr, "This key is shown once; only its hash is kept. A request carries it as\n"
+                    "Authorization: Bearer KEY\n");
     buf_init(&out, CLI_OUTPUT_BYTES_MAX);
     buf_append_str(&out, version_view_text(answer, "key"));
     return cli_print(&out, err);

@@ -48,7 +48,9 @@ static enum rc check_name(struct cli *cli, const char *name, struct err *err)
     return RC_OK;
 }
 
-static enum rc print_next(struct cli *cli, const char *made, const char *next, struct err *err)
+/* What was made, and what to do next: before NAME after. */
+static enum rc print_next(struct cli *cli, const char *made, const char *before, const char *name,
+                          const char *after, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf out = { 0 };
 
@@ -56,7 +58,7 @@ static enum rc print_next(struct cli *cli, const char *made, const char *next, s
     buf_append_text(&out, made);
     enum rc rc = cli_print(&out, err);
     if (rc == RC_OK && !cli->config.quiet)
-        fprintf(stderr, "Next: %s\n", next);
+        fprintf(stderr, "Next: %s %s%s\n", before, name, after);
     return rc;
 }
 
@@ -70,7 +72,7 @@ enum rc cmd_new_workspace(struct cli *cli, struct err *err)
         rc = fs_make_dirs(name, err);
     if (rc == RC_OK)
         rc = write_skeleton(cli, "shoal.yaml", name, path, err);
-    return rc ? rc : print_next(cli, path, "cd there, and shoal new team NAME", err);
+    return rc ? rc : print_next(cli, path, "cd", name, ", and shoal new team TEAM", err);
 }
 
 /* ---- a team: a line in shoal.yaml, whose other lines stay as they are */
@@ -190,7 +192,7 @@ enum rc cmd_new_team(struct cli *cli, struct err *err)
         rc = replace(cli, path, old, buf_str(&text), team, err);
     if (rc == RC_OK)
         rc = fs_make_dirs(folder, err);
-    return rc ? rc : print_next(cli, path, "shoal new slm TEAM/SLM", err);
+    return rc ? rc : print_next(cli, path, "shoal new slm", team, "/SLM", err);
 }
 
 /* ---- an SLM */
@@ -222,5 +224,7 @@ enum rc cmd_new_slm(struct cli *cli, struct err *err)
         rc = write_skeleton(cli, "rows.jsonl", slm.name, join(cli, data, "rows.jsonl"), err);
     if (rc == RC_OK)
         rc = write_skeleton(cli, "slm.yaml", slm.name, spec, err);
-    return rc ? rc : print_next(cli, spec, "edit it, shoal check, and shoal build TEAM/SLM", err);
+    return rc ? rc
+              : print_next(cli, spec, "edit it, shoal check, and shoal build", cli->arguments[0],
+                           "", err);
 }

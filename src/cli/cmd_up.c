@@ -5,7 +5,6 @@
 #include "cli/up.h"
 #include "cli/version_view.h"
 #include "serve/coordinator.h"
-#include "spec/workspace.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -197,18 +196,35 @@ static enum rc append_production(struct up *up, const char *team, struct buf *ou
 
 static enum rc append_flows(struct up *up, struct buf *out, struct err *err)
 {
-    struct spec_workspace *workspace = NULL;
-    const char *const *flows = NULL;
-    struct problems problems;
-    size_t n = 0;
+    struct json *answer;
+    enum rc rc = ask_coordinator(up->cli, "GET", "/v1/flows", (struct str){ 0 }, &answer, err);
 
-    problem_init(&problems, &up->cli->arena);
-    enum rc rc = spec_workspace_read(up->workspace, &up->cli->arena, &workspace, &problems, err);
-    if (rc == RC_OK && workspace)
-        rc = spec_workspace_flows(workspace, &up->cli->arena, &n, &flows, err);
-    for (size_t i = 0; rc == RC_OK && i < n; i++)
-        buf_printf(out, "%s%s", i ? ", " : "flows: ", flows[i]);
-    return rc;
+    if (rc == RC_UNAVAILABLE) /* it is being started again */
+        return RC_OK;
+    if (rc)
+        return rc;
+    const struct json *flows = json_find(answer, "flows");
+    for (size_t i = 0; flows && i < flows->n; i++)
+        buf_printf(out, "%s%.*s%s",
+                   i ? ", " : "flows: ", STR_ARG(version_view_text(&flows->items[i], "flow")),
+                   version_view_text(&flows->items[i], "error").len ? " (has errors: shoal check)"
+                                                                    : "");
+    return RC_OK;
+}
+
+/* Teams, or the first flow, that came after the start. */
+static void append_missing(const struct up *up, const struct json *processes, struct buf *out)
+{
+    for (size_t i = 0; i < up->n_teams; i++) {
+        bool is_there = false;
+
+        for (size_t k = 0; k < processes->n; k++)
+            is_there = is_there ||
+                       str_is(version_view_text(&processes->items[k], "name"), up->teams[i].name);
+        if (!is_there)
+            buf_printf(out, "%-16s %-28s %-8s %s\n", up->teams[i].name, "-", "-",
+                       "new: shoal down, then shoal up");
+    }
 }
 
 static enum rc append_row(struct up *up, const struct json *process, struct buf *out,
@@ -241,6 +257,8 @@ static enum rc print_table(struct up *up, struct err *err)
         buf_printf(&out, "%-16s %-28s %-8s %s\n", "process", "address", "state", "in production");
     for (size_t i = 0; rc == RC_OK && !up->cli->config.json && i < processes->n; i++)
         rc = append_row(up, &processes->items[i], &out, err);
+    if (rc == RC_OK && !up->cli->config.json)
+        append_missing(up, processes, &out);
     return rc ? rc : cli_print(&out, err);
 }
 
@@ -283,8 +301,9 @@ enum rc cmd_up(struct cli *cli, struct err *err)
         return rc;
     if (!cli->config.quiet)
         fprintf(stderr,
-                "Teams are kept apart by %s. Keys are in .shoal/keys, logs in .shoal/logs.\n",
-                up_boundary_text(up));
+                "Teams are kept apart by %s. Logs are in .shoal/logs.\n"
+                "A program asks with a key of its own: shoal key create NAME --team=%s\n",
+                up_boundary_text(up), up->teams[0].name);
     return print_table(up, err);
 }
 

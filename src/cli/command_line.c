@@ -290,7 +290,7 @@ void cli_append_help(const struct command *command, struct buf *out)
 
         snprintf(flag, sizeof(flag), "--%s%s%s", o->name, o->value_name ? "=" : "",
                  o->value_name ? o->value_name : "");
-        buf_printf(out, "  %-20s %s\n", flag, o->help);
+        buf_printf(out, "  %-26s %s\n", flag, o->help);
     }
     buf_append_text(out, "\nsettings, for every command\n");
     config_append_flags(out);

@@ -220,6 +220,15 @@ const struct command cli_commands[] = {
                        "another one than production: @3, an alias, a digest" } },
     },
     {
+        .name = "replay",
+        .group = DECIDE,
+        ARGUMENTS("DECISION", 1, 1),
+        .summary = "decide a past case again and compare the bytes",
+        .details = "Exit status 1: they differ, and the difference is shown.",
+        .example = "shoal replay dec_01JD0A1B2C3D4E5F6G7H8J9K0M --cpu=scalar",
+        .run = cmd_replay,
+    },
+    {
         .name = "coordinate",
         .group = FLOWS,
         ARGUMENTS("", 0, 0),
@@ -271,15 +280,6 @@ const struct command cli_commands[] = {
         .summary = "end a run where it is",
         .example = "shoal flow cancel run_0199c0de0000123456789abcdef",
         .run = cmd_flow_cancel,
-    },
-    {
-        .name = "replay",
-        .group = DECIDE,
-        ARGUMENTS("DECISION", 1, 1),
-        .summary = "decide a past case again and compare the bytes",
-        .details = "Exit status 1: they differ, and the difference is shown.",
-        .example = "shoal replay dec_01JD0A1B2C3D4E5F6G7H8J9K0M --cpu=scalar",
-        .run = cmd_replay,
     },
     {
         .name = "feedback add",

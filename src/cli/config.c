@@ -271,7 +271,7 @@ void config_append_flags(struct buf *out)
             strncat(flag, s->type == SETTING_CHOICE ? "WORD" : s->value_name,
                     sizeof(flag) - strlen(flag) - 1);
         }
-        buf_printf(out, "  %-20s %s", flag, s->help);
+        buf_printf(out, "  %-26s %s", flag, s->help);
         if (s->type == SETTING_CHOICE)
             buf_printf(out, " (%s)", s->value_name);
         buf_append_char(out, '\n');

@@ -64,6 +64,36 @@ def one_idempotency_key_is_one_run_and_a_hundred_equal_runs_are_equal(world):
 
 
 @story
+def who_waits_for_a_run_waits_on_when_the_coordinator_is_killed(world):
+    shop = Shop(world, FLOW.replace("do:\n", "do:\n  - pause: {wait: PT2S}\n", 1))
+    shop.serve()
+    shop.coordinate()
+    done = {}
+    waiter = threading.Thread(target=lambda: done.update(
+        world.shoal("flow", "run", "dispute", json.dumps(INPUT), "--json", cwd=shop.folder).json()))
+    waiter.start()
+    wait_until("the run begins", lambda: shop.ask("GET", "/v1/runs").json()["runs"], shop.coordinator)
+    shop.coordinator.kill()
+    shop.coordinator.wait()
+    shop.coordinate()
+    waiter.join()
+    assert done["status"] == "succeeded", done
+
+
+@story
+def a_flow_with_errors_is_refused_by_name_and_the_others_run(world):
+    shop = Shop(world)
+    (shop.folder / "flows/half").mkdir()
+    (shop.folder / "flows/half/flow.yaml").write_text("flow: half\nsteps: 3\n")
+    shop.serve()
+    shop.coordinate()
+    refused = world.shoal("flow", "run", "half", "{}", cwd=shop.folder, status=1)
+    assert "half/flow.yaml:2:1: unknown key 'steps'" in refused.err and "shoal check" in refused.err, refused.err
+    assert shop.wait(shop.start().json()["id"])["status"] == "succeeded"
+    assert "read when the coordinator starts" in world.shoal("flow", "run", "other", "{}", cwd=shop.folder, status=1).err
+
+
+@story
 def keys_scopes_events_and_cancelling(world):
     shop = Shop(world, FLOW.replace("do:\n", "do:\n  - pause: {wait: PT1H}\n", 1))
     shop.serve()

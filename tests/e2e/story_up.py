@@ -86,6 +86,8 @@ def up_starts_every_team_and_down_stops_them(s):
     pids = [s.state(team)["pid"] for team in ("support", "finance")]
     again = s.up()
     assert "runs already" in again.err and again.out == table, again.err
+    s.world.shoal("new", "team", "sales", cwd=s.folder)
+    assert re.search(r"^sales +- +- +new: shoal down, then shoal up$", s.up().out, re.M)
     s.down()
     assert not any(is_alive(pid) for pid in pids)
     assert "Nothing runs" in s.down().err

@@ -32,6 +32,15 @@ bool cpu_has_bf16(void)
 #endif
 }
 
+bool cpu_has_fast_bf16(void)
+{
+#if defined(__x86_64__)
+    return cpu_has_bf16() && !__builtin_cpu_is("intel");
+#else
+    return false;
+#endif
+}
+
 const char *cpu_name(enum cpu cpu)
 {
     ASSERT(cpu < CPU_END);

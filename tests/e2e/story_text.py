@@ -60,11 +60,11 @@ def ask(process, key, slm="reply", **values):
     return answer.json()
 
 
-def started(world, **options):
+def started(world, scopes="decide,read", **options):
     shop = Writer(world)
     shop.register()
     shop.shoal("promote", "support/reply", "@1")
-    return shop, shop.serve(**options), shop.key("--scopes=decide,read")
+    return shop, shop.serve(**options), shop.key(f"--scopes={scopes}")
 
 
 @story
@@ -98,6 +98,22 @@ def the_command_writes_what_the_service_writes(world):
     (world.folder / "rows.jsonl").write_text('{"customer": "Jo", "refund": true}\n')
     lines = shop.shoal("decide", "support/reply", world.folder / "rows.jsonl").out
     assert json.loads(lines.splitlines()[0])["output"] == served["output"] == {"reply": "Dear you. We refund!"}, lines
+
+
+@story
+def a_text_is_listed_corrected_and_asked_for_as_a_chat(world):
+    shop, service, key = started(world, scopes="decide,read,feedback")
+    ask_as = lambda method, path, body=None: request(service.port, method, path, body, {"authorization": f"Bearer {key}"})
+    listed = ask_as("GET", "/v1/slms").json()
+    assert "reply" in json.dumps(listed), listed
+    decision = ask(service, key, customer="Ilse", refund=True)
+    right = ask_as("POST", f"/v1/decisions/{decision['id']}/feedback", {"output": {"reply": "Dear Ilse. We refund it!"}})
+    wrong = ask_as("POST", f"/v1/decisions/{decision['id']}/feedback", {"output": {"reply": 7}})
+    assert right.status == 201 and wrong.status == 400, (right.body, wrong.body)
+    chat = ask_as("POST", "/v1/chat/completions",
+                  {"model": "reply", "messages": [{"role": "user", "content": '{"customer": "Ilse", "refund": true}'}]})
+    content = json.loads(chat.json()["choices"][0]["message"]["content"])
+    assert content["reply"] == "Dear Ilse. We refund!", chat.body
 
 
 @story

@@ -152,6 +152,8 @@ enum rc fence_seal(bool may_call, struct err *err)
         REFUSE,
         IF(BPF_JEQ, may_call ? NO_CALL : SYS_connect),
         REFUSE,
+        IF(BPF_JEQ, may_call ? NO_CALL : SYS_socket), /* datagrams need no connect() */
+        REFUSE,
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
         LOAD(args[0]), /* the lower half, on a little-endian machine */
         IF(BPF_JEQ, AF_UNIX),

@@ -43,9 +43,10 @@ MUST_CHECK enum rc fence_check(struct err *err);
 MUST_CHECK enum rc fence_enter(const struct fence *fence, struct err *err);
 
 /**
- * Once what is to be listened on is open: no thread of the process makes a UNIX socket any more.
+ * Once what is to be listened on is open: no thread of the process makes a UNIX socket any more,
+ * and unless it may call, no socket at all.
  *
- * @param may_call  whether it may connect to others, which leaves TCP
+ * @param may_call  whether it may connect to others, by IP
  *
  * @return RC_OK; RC_IO: the kernel refused
  */

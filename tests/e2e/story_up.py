@@ -270,6 +270,10 @@ def fenced(s):
     """What the kernel says of the services, and what one of them can do for us when its owner asks."""
     for team in s.teams:
         status = pathlib.Path(f"/proc/{s.state(team.team)['pid']}/status").read_text()
+        opened = [os.readlink(fd) for fd in pathlib.Path(f"/proc/{s.state(team.team)['pid']}/fd").iterdir()]
+        allowed = str(s.folder / ".shoal/teams" / team.team), "/dev/null", str(s.folder / f".shoal/logs/{team.team}.log")
+        foreign = [name for name in opened if name.startswith("/") and not name.startswith(allowed + (str(s.world.home),))]
+        assert not foreign, foreign  # nothing was inherited: keys, other teams' files, a terminal
         for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"):
             assert line in status, (line, status)
     support = s.teams[0]

@@ -14,6 +14,8 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,8 +29,13 @@ enum {
     READ_MEMORY_BY_PROC = 32,
     ATTACH = 64,
     RUN_A_PROGRAM = 128, /* with nothing to gain for a user of its own, so allowed there */
-    ALL = 255,
-    FAILED_TO_ENTER = 256,
+    READ_MEMORY_BY_CALL = 256,
+    LIST_OPEN_FILES = 512,
+    TAKE_AN_OPEN_FILE = 1024,
+    READ_ENVIRONMENT = 2048,
+    SEND_A_DATAGRAM = 4096, /* a user of its own may */
+    ALL = 8191,
+    FAILED_TO_ENTER = 8192,
 };
 
 struct teams {
@@ -171,6 +178,53 @@ static bool can_read_memory(const struct teams *t)
     return found;
 }
 
+static bool can_read_memory_by_call(const struct teams *t)
+{
+    char text[12];
+    struct iovec here = { text, sizeof(text) }, there = { t->memory, sizeof(text) };
+
+    return process_vm_readv(t->them, &here, 1, &there, 1, 0) == sizeof(text) &&
+           memcmp(text, "their secret", sizeof(text)) == 0;
+}
+
+static bool can_open_of_theirs(const struct teams *t, const char *name, int flags)
+{
+    char path[64], byte;
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)t->them, name);
+    int fd = open(path, flags);
+    bool opened = fd >= 0 && (flags & O_DIRECTORY || read(fd, &byte, 1) >= 0);
+    if (fd >= 0)
+        close(fd);
+    return opened;
+}
+
+/* Their copy of the listening socket. */
+static bool can_take_an_open_file(const struct teams *t)
+{
+    int them = (int)syscall(SYS_pidfd_open, t->them, 0);
+    int fd = them < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, them, t->listener, 0);
+
+    if (them >= 0)
+        close(them);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool can_send_a_datagram(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9) };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool sent =
+        fd >= 0 && sendto(fd, "x", 1, 0, (const struct sockaddr *)&address, sizeof(address)) == 1;
+    if (fd >= 0)
+        close(fd);
+    return sent;
+}
+
 static bool can_attach(const struct teams *t)
 {
     if (ptrace(PTRACE_SEIZE, t->them, NULL, NULL) != 0)
@@ -199,7 +253,13 @@ static int try_everything(const struct teams *t)
            (can_open(t->secret, O_WRONLY) ? WRITE_A_FILE : 0) |
            (can_connect(t) ? CONNECT_TO_A_SOCKET : 0) |
            (can_read_memory(t) ? READ_MEMORY_BY_PROC : 0) | (can_attach(t) ? ATTACH : 0) |
-           (unlink(t->secret) == 0 ? REMOVE_A_FILE : 0) | (can_run_a_program() ? RUN_A_PROGRAM : 0);
+           (unlink(t->secret) == 0 ? REMOVE_A_FILE : 0) |
+           (can_run_a_program() ? RUN_A_PROGRAM : 0) |
+           (can_read_memory_by_call(t) ? READ_MEMORY_BY_CALL : 0) |
+           (can_open_of_theirs(t, "fd", O_RDONLY | O_DIRECTORY) ? LIST_OPEN_FILES : 0) |
+           (can_take_an_open_file(t) ? TAKE_AN_OPEN_FILE : 0) |
+           (can_open_of_theirs(t, "environ", O_RDONLY) ? READ_ENVIRONMENT : 0) |
+           (can_send_a_datagram() ? SEND_A_DATAGRAM : 0);
 }
 
 /* What succeeded of all that our process tries on theirs, a set of the names above. */
@@ -253,7 +313,8 @@ static void give_each_its_own(struct teams *t)
 static void as_a_user_of_its_own_nothing_of_another_team_is_in_reach(void **state)
 {
     give_each_its_own(*state);
-    assert_int_equal(attempts(*state, &(struct boundary){ .users = true }), RUN_A_PROGRAM);
+    assert_int_equal(attempts(*state, &(struct boundary){ .users = true }),
+                     RUN_A_PROGRAM | SEND_A_DATAGRAM);
 }
 
 static void the_fence_lets_through_what_is_listed_and_no_signal(void **state)

@@ -66,10 +66,11 @@ struct decide_calibration {
 /* What a decider is made of; all borrowed, and must outlive it. */
 struct decide_parts {
     const struct spec *spec;
-    const struct predictor *predictor;            /* NULL: every row must bring its scores */
-    const struct author *author;                  /* of an SLM that writes, instead; NULL: every row
-                                                     must bring its texts */
-    const struct table *tables;                   /* (spec->n_tables,) in the spec's order */
+    const struct predictor *predictor; /* NULL: every row must bring its scores */
+    const struct author *author;       /* of an SLM that writes, instead; NULL: every row
+                                          must bring its texts */
+    bool writes_once;           /* no second text: of what is compared by its first ones alone */
+    const struct table *tables; /* (spec->n_tables,) in the spec's order */
     const struct decide_calibration *calibration; /* (spec->n_fields,) */
 };
 

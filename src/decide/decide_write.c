@@ -176,8 +176,9 @@ static enum rc judge_draft(const struct decider *decider, struct draft *d, size_
     else
         rc = refuse_unended(decider, d, arena, err);
     d->result->attempt = attempt;
-    *ret_again = attempt == 1 && (d->result->verdict == DECIDE_TEXT_REFUSED ||
-                                  d->result->verdict == DECIDE_RULES_CONFLICT);
+    *ret_again =
+        attempt == 1 && !decider->parts.writes_once &&
+        (d->result->verdict == DECIDE_TEXT_REFUSED || d->result->verdict == DECIDE_RULES_CONFLICT);
     return rc == RC_OK && *ret_again ? plan_retry(decider, d, *text, arena, err) : rc;
 }
 

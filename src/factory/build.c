@@ -179,23 +179,30 @@ static bool is_named(const struct spec *spec, enum spec_candidate kind)
     return false;
 }
 
+/* What every version is compared with, whether the spec names it or not. */
+static enum spec_candidate floor_of(const struct spec *spec)
+{
+    return spec_writes(spec) ? SPEC_PROMPTED : SPEC_LINEAR;
+}
+
 /* Each candidate is trained and validated before the next: the blend needs to know which encoder
- * is the better one. */
+ * is the better one. A base that is no candidate, but a floor, is not asked for more than that. */
 static enum rc make_candidates(struct build *b, struct err *err)
 {
     enum rc rc = RC_OK;
 
-    for (enum spec_candidate kind = SPEC_LINEAR; kind <= SPEC_BLEND && rc == RC_OK; kind++) {
+    for (enum spec_candidate kind = SPEC_LINEAR; kind <= SPEC_LORA && rc == RC_OK; kind++) {
         struct build_candidate *c = &b->candidates[kind];
 
         c->eligible = is_named(b->spec, kind);
-        if (!c->eligible && kind != SPEC_LINEAR)
+        if (!c->eligible && kind != floor_of(b->spec))
             continue;
         if (kind == SPEC_BLEND && !b->candidates[SPEC_FROZEN].trained &&
             !b->candidates[SPEC_FINETUNED].trained)
             continue; /* nothing to blend with: spec_read() notes it */
         rc = build_train(b, kind, err);
-        if (rc == RC_OK)
+        c->writes_once = kind == SPEC_PROMPTED && !c->eligible;
+        if (rc == RC_OK && !c->writes_once)
             rc = build_validate(b, kind, err);
     }
     return rc;
@@ -281,6 +288,7 @@ void build_end(struct build *b)
 {
     for (size_t i = 0; i < BUILD_CANDIDATES; i++) {
         predictor_close(b->candidates[i].predictor);
+        author_close(b->candidates[i].author);
         fs_map_close(&b->candidates[i].adapter_map);
     }
     version_close(b->production);

@@ -4,6 +4,9 @@
  *   plan -> data -> train.linear, train.frozen, train.finetuned, train.blend
  *        -> validate.<candidate> ... -> choose -> verdict -> register
  *
+ * Of an output that is a text the candidates are "prompted" (the base, told what to do: the floor)
+ * and "lora". They are judged by the share of rows whose first text is the answer.
+ *
  * A build is a durable run. Its id is a digest of everything it depends on (spec, files of rows,
  * tables, base, feedback, production, engine build), and its journal is a file of that name: the
  * same build, started again, goes on behind the last stage it finished, and training behind its
@@ -89,7 +92,7 @@ struct build_result {
     bool accepted;
     const char **reasons; /* (n_reasons,) */
     size_t n_reasons;
-    const char *candidate; /* "linear", "frozen", "finetuned", "blend" */
+    const char *candidate; /* "linear", "frozen", "finetuned", "blend", "prompted", "lora" */
     struct digest report;  /* the JSON artifact; build_append_report() renders it */
 };
 

@@ -138,12 +138,15 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
     const struct spec *spec = b->spec;
     size_t n = dataset_count(b->dataset, split), at = 0;
     struct judge_rows rows = { .spec = spec, .n = n };
+    struct str *ids = arena_array(&b->arena, struct str, n + 1);
 
     rows.rows = arena_array(&b->arena, struct decide_row, n + 1);
-    rows.truth = arena_array(&b->arena, uint32_t, spec->n_fields * n + 1);
+    rows.truth = arena_array(&b->arena, uint32_t, judge_n_columns(spec) * n + 1);
+    rows.written = arena_array(&b->arena, struct str, spec->n_open * n + 1);
     rows.in_slice = arena_array(&b->arena, bool, spec->n_slices *n + 1);
-    if (!rows.rows || !rows.truth || !rows.in_slice)
+    if (!rows.rows || !ids || !rows.truth || !rows.written || !rows.in_slice)
         return arena_fail(&b->arena, err, "rows");
+    rows.ids = ids;
     for (size_t i = 0; i < b->dataset->n_rows; i++) {
         const struct dataset_row *row = &b->dataset->rows[i];
         struct json *input = NULL;
@@ -156,6 +159,11 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
         rows.rows[at] = (struct decide_row){ .input = input, .now_ms = b->created_ms };
         for (size_t f = 0; f < spec->n_fields; f++)
             rows.truth[f * n + at] = row->labels[f];
+        for (size_t o = 0; o < spec->n_open; o++) {
+            rows.truth[(spec->n_fields + o) * n + at] = 1;
+            rows.written[o * n + at] = row->written[o];
+        }
+        ids[at] = row->id;
         rc = mark_slices(b, row, input, at++, n, rows.in_slice, err);
         if (rc)
             return rc;

@@ -77,7 +77,8 @@ static enum rc read_candidate(struct build *b, const struct bundle *bundle, cons
     const struct json *one = json_find(all, candidate_name(kind));
 
     c->validated = one ? json_find(one, "validation") : NULL;
-    if (!c->validated)
+    c->writes_once = kind == SPEC_PROMPTED && kind != b->chosen;
+    if (!one || (!c->validated && !c->writes_once))
         return corrupt(err, "the report lacks a candidate");
     enum rc rc = build_find_digest(one, "adapter", &c->adapter, err);
     if (rc)
@@ -86,7 +87,8 @@ static enum rc read_candidate(struct build *b, const struct bundle *bundle, cons
         return corrupt(err, "the report names another adapter than the manifest");
     c->trained = true;
     c->eligible = json_find(one, "eligible") && json_find(one, "eligible")->boolean;
-    return build_read_validation(b, c, c->validated, err);
+    rc = build_read_loss(one, &c->loss, err);
+    return rc || !c->validated ? rc : build_read_validation(b, c, c->validated, err);
 }
 
 /* Only the version's own and what gates compare with come in a bundle. */

@@ -10,7 +10,7 @@
 #include "registry/journal.h"
 
 enum {
-    BUILD_CANDIDATES = SPEC_BLEND + 1,
+    BUILD_CANDIDATES = SPEC_LORA + 1,
     BUILD_DATASET_BYTES_MAX = 1 << 30,
     BUILD_REPORT_BYTES_MAX = 16 << 20,
 };
@@ -21,12 +21,16 @@ struct build_candidate {
     bool trained, eligible; /* eligible: the spec names it; linear is trained as a floor anyway */
     struct digest adapter;
     struct fs_map adapter_map;
-    struct predictor *predictor;
+    struct predictor *predictor; /* of one that chooses */
+    struct author *author;       /* of one that writes */
+    bool writes_once;            /* it is compared by its first texts alone */
     struct decide_calibration calibration[SPEC_FIELDS_MAX];
     bool guaranteed[SPEC_FIELDS_MAX]; /* the target precision is promised, not only estimated */
     bool meets_gates;                 /* on validation rows */
-    double mean_f1;
-    const struct json *validated; /* the stage's result */
+    double merit;                     /* there: judge_merit() */
+    double loss;                      /* there, per token; NaN but of LoRA */
+    const struct judged *on_valid;    /* its answers there; NULL in a process that did not ask */
+    const struct json *validated;     /* the stage's result */
 };
 
 struct build {
@@ -102,9 +106,13 @@ MUST_CHECK enum rc build_verdict(struct build *b, struct err *err);
 /* Rows of a split with their labels, for deciding. */
 MUST_CHECK enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *ret_rows,
                               struct err *err);
-/* The answers that need no model, and those of the linear candidate and of production. */
-MUST_CHECK enum rc build_floors(struct build *b, const struct judge_rows *rows,
-                                struct gate_floors *ret_floors, struct err *err);
+/* What a version has to beat: the answers that need no model, those of the linear candidate (of a
+ * text: those of the base without training) and of production. */
+MUST_CHECK enum rc build_floors(struct build *b, enum spec_candidate kind,
+                                const struct judge_rows *rows, struct gate_floors *ret_floors,
+                                struct err *err);
+/* What a stage or a report says of a candidate's loss; NaN: nothing. RC_CORRUPT. */
+MUST_CHECK enum rc build_read_loss(const struct json *result, double *ret_loss, struct err *err);
 /* Opens the adapter of a trained candidate, once. */
 MUST_CHECK enum rc build_open_candidate(struct build *b, struct build_candidate *c,
                                         struct err *err);

@@ -16,9 +16,6 @@ static enum rc read_spec(struct build *b, struct problems *problems, struct err 
     if (problems->n_errors > 0)
         return err_set(err, RC_INVALID, "'%s' has %zu error%s", b->o->spec_path, problems->n_errors,
                        problems->n_errors == 1 ? "" : "s");
-    if (b->spec->n_open > 0)
-        return err_set(err, RC_UNSUPPORTED, "'%s' has an output field of text: no candidate writes",
-                       b->o->spec_path);
     rc = spec_digests(b->spec, &b->digests, err);
     if (rc == RC_OK)
         rc = artifact_put(b->o->artifacts, b->spec_text.at, b->spec_text.len, &b->spec_digest, err);
@@ -37,6 +34,10 @@ enum rc build_open_base(struct build *b, struct err *err)
 {
     enum rc rc = version_base_open(b->o->bases_dir, b->base_json, &b->base, err);
 
+    if (rc == RC_OK && spec_writes(b->spec) != (b->base.decoder != NULL))
+        rc = err_set(err, RC_INVALID, "%s, and the output is %s",
+                     b->base.decoder ? "it writes" : "it does not write",
+                     b->base.decoder ? "no text" : "a text");
     return rc ? err_context(err, "base '%.*s'", STR_ARG(b->spec->base.text)) : RC_OK;
 }
 
@@ -122,11 +123,13 @@ static enum rc hash_sources(struct build *b, struct err *err)
     return RC_OK;
 }
 
-/* Does production answer the same fields with the same labels? */
+/* Does production answer the same fields, with the same labels? */
 static bool same_fields(const struct spec *a, const struct spec *b)
 {
-    bool same = a->n_fields == b->n_fields;
+    bool same = a->n_fields == b->n_fields && a->n_open == b->n_open;
 
+    for (size_t o = 0; same && o < a->n_open; o++)
+        same = str_equal(a->open[o].name, b->open[o].name);
     for (size_t f = 0; same && f < a->n_fields; f++) {
         same = str_equal(a->fields[f].name, b->fields[f].name) &&
                a->fields[f].is_set == b->fields[f].is_set &&

@@ -3,17 +3,25 @@
  *
  *   {"format":"shoal-report/1","slm","build","candidate","accepted","reasons":[],
  *    "dataset","card","rows":{"train","validation","test"},
- *    "candidates":{"linear":{"adapter","eligible","mean_macro_f1","meets_gates","fields",...}},
+ *    "candidates":{"linear":{"adapter","eligible","loss_per_token","validation":{...}},...},
  *    "test":{"coverage","rule_violations","fields":{F:{scores,"classes":[],"confusion":[[]],
  *            "reliability":[],"floors":{"majority":{...},...}}},
+ *            "text":{scores,"floors":{"prompted":{...},...},"rows":[{"id","first_attempt","text",
+ *                    "reason","written"}]},
  *            "slices":{S:{"rows","fields":{F:{scores,"floors"}}}}},
  *    "gates":[{"metric","field","slice","met","value","text"}]}
  *
  * "met" of a gate is null when there was nothing to compare with.
  * A confusion row is a true label, its columns the answers, the last one "no answer"; sets have
  * none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval, and gains.
+ * "text" is there when the output is one: what was answered beside what the data has, of the first
+ * TEXTS_MAX rows; "text" of a row without an answer is null, and "reason" says why.
  */
 #include "factory/build_internal.h"
+
+#include <math.h>
+
+enum { TEXTS_MAX = 200 };
 
 static void put(struct json_writer *w, const char *key, double value)
 {
@@ -218,6 +226,91 @@ static enum rc append_floors(struct json_writer *w, const struct judge_rows *row
     return rc;
 }
 
+/* ---- an output that is a text ---- */
+
+static void put_shares(struct json_writer *w, const struct judge_rows *rows,
+                       const struct judged *judged)
+{
+    size_t n_first = 0;
+
+    for (size_t i = 0; i < rows->n; i++)
+        n_first += judged->answers[i];
+    put(w, "first_attempt", (double)n_first / (double)rows->n);
+    put_interval(w, "first_attempt_interval", evaluate_wilson(n_first, rows->n));
+    put(w, "coverage", (double)judged->n_given / (double)rows->n);
+}
+
+static enum rc append_text_floor(struct json_writer *w, const char *name,
+                                 const struct judge_rows *rows, const struct judged *judged,
+                                 const struct judged *floor, struct arena *arena, struct err *err)
+{
+    struct evaluate_rows pair = judge_pair(rows, judged, floor, 0);
+    struct evaluate_pair gain;
+    enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
+
+    if (rc)
+        return rc;
+    json_key(w, name);
+    json_begin_object(w);
+    put_shares(w, rows, floor);
+    put(w, "gain", gain.difference);
+    put_interval(w, "gain_interval", gain.interval);
+    put(w, "mcnemar_p", gain.p_value);
+    json_end_object(w);
+    return RC_OK;
+}
+
+static void append_text_rows(struct json_writer *w, const struct judge_rows *rows,
+                             const struct judged *judged)
+{
+    json_key(w, "rows");
+    json_begin_array(w);
+    for (size_t i = 0; i < rows->n && i < TEXTS_MAX; i++) {
+        json_begin_object(w);
+        json_key(w, "id");
+        json_string(w, rows->ids[i]);
+        json_key(w, "first_attempt");
+        json_bool(w, judged->answers[i]);
+        json_key(w, "text");
+        if (judged->given[i])
+            json_string(w, judged->texts[i]);
+        else
+            json_null(w);
+        json_key(w, "reason");
+        json_string(w, judged->reasons[i]);
+        json_key(w, "written");
+        json_string(w, rows->written[i]);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static enum rc append_text(struct build *b, struct json_writer *w, const struct build_judgement *j,
+                           struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (!spec_writes(b->spec))
+        return RC_OK;
+    json_key(w, "text");
+    json_begin_object(w);
+    json_key(w, "field");
+    json_string(w, b->spec->open[0].name);
+    put_shares(w, j->rows, j->judged);
+    json_key(w, "floors");
+    json_begin_object(w);
+    if (j->floors->prompted)
+        rc = append_text_floor(w, "prompted", j->rows, j->judged, j->floors->prompted, &b->arena,
+                               err);
+    if (rc == RC_OK && j->floors->production)
+        rc = append_text_floor(w, "production", j->rows, j->judged, j->floors->production,
+                               &b->arena, err);
+    json_end_object(w);
+    append_text_rows(w, j->rows, j->judged);
+    json_end_object(w);
+    return rc;
+}
+
 static enum rc append_slice(struct build *b, struct json_writer *w, const struct build_judgement *j,
                             size_t slice, struct err *err)
 {
@@ -310,6 +403,8 @@ static enum rc append_test(struct build *b, struct json_writer *w, const struct 
     }
     json_end_object(w);
     if (rc == RC_OK)
+        rc = append_text(b, w, j, err);
+    if (rc == RC_OK)
         rc = append_slices(b, w, j, err);
     json_end_object(w);
     return rc;
@@ -319,7 +414,7 @@ static void append_candidates(struct build *b, struct json_writer *w)
 {
     json_key(w, "candidates");
     json_begin_object(w);
-    for (enum spec_candidate kind = SPEC_LINEAR; kind <= SPEC_BLEND; kind++) {
+    for (enum spec_candidate kind = SPEC_LINEAR; kind <= SPEC_LORA; kind++) {
         const struct build_candidate *c = &b->candidates[kind];
 
         if (!c->trained)
@@ -329,8 +424,12 @@ static void append_candidates(struct build *b, struct json_writer *w)
         put_text(w, "adapter", c->adapter.hex);
         json_key(w, "eligible");
         json_bool(w, c->eligible);
-        json_key(w, "validation");
-        json_value(w, c->validated);
+        if (!isnan(c->loss))
+            put(w, "loss_per_token", c->loss);
+        if (c->validated) {
+            json_key(w, "validation");
+            json_value(w, c->validated);
+        }
         json_end_object(w);
     }
     json_end_object(w);

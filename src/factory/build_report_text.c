@@ -287,6 +287,42 @@ static void append_slices(struct buf *out, const struct json *slices)
     }
 }
 
+static void append_text_line(struct buf *out, const char *name, const struct json *scores,
+                             bool is_floor)
+{
+    buf_append_text(out, "    ");
+    append_name(out, str_of(name), NAME_WIDTH);
+    buf_printf(out, "  %.3f ", number(scores, "first_attempt"));
+    append_interval(out, scores, "first_attempt_interval", "");
+    buf_printf(out, "   %.3f", number(scores, "coverage"));
+    if (is_floor) {
+        buf_printf(out, "    %+.3f ", number(scores, "gain"));
+        append_interval(out, scores, "gain_interval", "+");
+        buf_printf(out, "  p=%.2g", number(scores, "mcnemar_p"));
+    }
+    buf_append_char(out, '\n');
+}
+
+/* Of an output that is a text: how often the first one was the answer. */
+static void append_text(struct buf *out, const struct json *written)
+{
+    static const char *const floors[] = { "production", "prompted" };
+    const struct json *all = written ? find(written, "floors", JSON_OBJECT) : NULL;
+
+    if (!written)
+        return;
+    buf_printf(
+        out,
+        "%.*s\n                        1st try  95 %%             answered  gain over it  95 "
+        "%%, paired\n",
+        STR_ARG(text(written, "field")));
+    append_text_line(out, "this version", written, false);
+    for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
+        if (json_find(all, floors[i]))
+            append_text_line(out, floors[i], json_find(all, floors[i]), true);
+    buf_append_char(out, '\n');
+}
+
 static void append_candidates(struct buf *out, const struct json *report)
 {
     const struct json *all = find(report, "candidates", JSON_OBJECT);
@@ -300,8 +336,15 @@ static void append_candidates(struct buf *out, const struct json *report)
             continue;
         buf_append_text(out, str_equal(all->members[i].key, chosen) ? "  > " : "    ");
         append_name(out, all->members[i].key, NAME_WIDTH);
-        buf_printf(out, "  mean macro-F1 %.3f  %s\n", number(validation, "mean_macro_f1"),
-                   is_true(validation, "meets_gates") ? "meets the gates" : "misses gates");
+        if (json_find(validation, "first_attempt"))
+            buf_printf(out, "  first attempts %.3f", number(validation, "first_attempt"));
+        else
+            buf_printf(out, "  mean macro-F1 %.3f", number(validation, "mean_macro_f1"));
+        if (json_find(&all->members[i].value, "loss_per_token"))
+            buf_printf(out, "  loss %.3f per token",
+                       number(&all->members[i].value, "loss_per_token"));
+        buf_append_text(out, is_true(validation, "meets_gates") ? "  meets the gates\n"
+                                                                : "  misses gates\n");
     }
     buf_append_char(out, '\n');
 }
@@ -364,6 +407,7 @@ enum rc build_append_report(struct buf *out, struct str report_json, struct err 
         append_confusion(out, field);
         append_reliability(out, field);
     }
+    append_text(out, find(json_find(report, "test"), "text", JSON_OBJECT));
     append_slices(out, find(json_find(report, "test"), "slices", JSON_OBJECT));
     append_gates(out, report);
     arena_release(&arena);

@@ -34,7 +34,8 @@ static enum rc read_texts(struct build *b, enum spec_split split, struct candida
     struct str *texts = arena_array(&b->arena, struct str, rows.n + 1);
     size_t *kept = arena_array(&b->arena, size_t, rows.n + 1);
     uint32_t *labels = arena_array(&b->arena, uint32_t, n_fields * rows.n + 1);
-    if (!texts || !kept || !labels)
+    struct str *written = arena_array(&b->arena, struct str, rows.n + 1);
+    if (!texts || !kept || !labels || !written)
         return arena_fail(&b->arena, err, "texts");
     for (size_t i = 0; i < rows.n; i++) {
         struct err why;
@@ -50,7 +51,9 @@ static enum rc read_texts(struct build *b, enum spec_split split, struct candida
     for (size_t f = 0; f < n_fields; f++)
         for (size_t i = 0; i < n; i++)
             labels[f * n + i] = rows.truth[f * rows.n + kept[i]];
-    *ret_rows = (struct candidate_rows){ n, texts, labels };
+    for (size_t i = 0; i < n && spec_writes(b->spec); i++)
+        written[i] = rows.written[kept[i]];
+    *ret_rows = (struct candidate_rows){ n, texts, labels, written };
     return RC_OK;
 }
 
@@ -75,7 +78,7 @@ static struct build_candidate *better_encoder(struct build *b)
 
     if (!frozen->trained)
         return finetuned;
-    return finetuned->trained && finetuned->mean_f1 > frozen->mean_f1 ? finetuned : frozen;
+    return finetuned->trained && finetuned->merit > frozen->merit ? finetuned : frozen;
 }
 
 static struct str mapped(const struct build_candidate *c)
@@ -102,28 +105,60 @@ static enum rc make_blend(struct build *b, struct buf *file, struct err *err)
     return rc ? rc : candidate_blend(mapped(encoder), mapped(linear), shares, file, err);
 }
 
+static enum rc make_lora(const struct candidate_job *job, struct buf *file,
+                         struct json_writer *result, struct err *err)
+{
+    double loss = NAN;
+    enum rc rc = candidate_lora(job, file, &loss, err);
+
+    if (rc == RC_OK && !isnan(loss)) {
+        json_key(result, "loss_per_token");
+        json_double(result, loss);
+    }
+    return rc;
+}
+
 static enum rc make_adapter(struct build *b, enum spec_candidate kind, struct candidate_job *job,
-                            struct buf *file, struct err *err)
+                            struct buf *file, struct json_writer *result, struct err *err)
 {
     switch (kind) {
     case SPEC_LINEAR: return candidate_linear(job, file, err);
     case SPEC_FROZEN: return candidate_frozen(job, file, err);
     case SPEC_FINETUNED: return candidate_finetuned(job, file, err);
     case SPEC_BLEND: return make_blend(b, file, err);
+    case SPEC_PROMPTED: return candidate_prompted(job, file, err);
+    case SPEC_LORA: return make_lora(job, file, result, err);
     }
     return err_set(err, RC_INVALID, "unknown candidate");
 }
 
-/* Of the last version's report, when its rows and settings were the same. */
-static bool find_reusable(const struct build *b, enum spec_candidate kind,
-                          struct digest *ret_adapter)
+/* Of the last version's report, when its rows and settings were the same; or NULL. */
+static const struct json *find_reusable(const struct build *b, enum spec_candidate kind,
+                                        struct digest *ret_adapter)
 {
     const struct json *all = b->last_report ? json_find(b->last_report, "candidates") : NULL;
     const struct json *one = all ? json_find(all, candidate_name(kind)) : NULL;
     struct err ignored;
 
-    return one && build_find_digest(one, "adapter", ret_adapter, &ignored) == RC_OK &&
-           artifact_exists(b->o->artifacts, ret_adapter);
+    if (!one || build_find_digest(one, "adapter", ret_adapter, &ignored) ||
+        !artifact_exists(b->o->artifacts, ret_adapter))
+        return NULL;
+    return one;
+}
+
+static void append_reused(struct json_writer *result, const struct json *candidate,
+                          const struct digest *adapter)
+{
+    const struct json *loss = json_find(candidate, "loss_per_token");
+
+    json_key(result, "adapter");
+    json_text(result, adapter->hex);
+    if (loss) {
+        json_key(result, "loss_per_token");
+        json_value(result, loss);
+    }
+    json_key(result, "reused");
+    json_bool(result, true);
 }
 
 static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_writer *result,
@@ -132,6 +167,7 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
     CLEANUP(buf_releasep) struct buf file = { .limit = CANDIDATE_ADAPTER_BYTES_MAX };
     struct candidate_job job = { .spec = b->spec,
                                  .base = b->base.encoder,
+                                 .decoder = b->base.decoder,
                                  .checkpoint_path = b->checkpoint_path,
                                  .pool = b->o->pool,
                                  .clock = b->o->clock,
@@ -141,11 +177,9 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
     char stage[32];
     enum rc rc = RC_OK;
 
-    if (find_reusable(b, kind, &adapter)) {
-        json_key(result, "adapter");
-        json_text(result, adapter.hex);
-        json_key(result, "reused");
-        json_bool(result, true);
+    const struct json *reusable = find_reusable(b, kind, &adapter);
+    if (reusable) {
+        append_reused(result, reusable, &adapter);
         return RC_OK;
     }
     snprintf(stage, sizeof(stage), "train.%s", candidate_name(kind));
@@ -159,10 +193,20 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
     if (b->production && b->comparable)
         job.start = version_adapter(b->production);
     if (rc == RC_OK)
-        rc = make_adapter(b, kind, &job, &file, err);
+        rc = make_adapter(b, kind, &job, &file, result, err);
     if (rc == RC_OK)
         rc = store_adapter(b, &file, result, err);
     return rc;
+}
+
+enum rc build_read_loss(const struct json *result, double *ret_loss, struct err *err)
+{
+    const struct json *loss = json_find(result, "loss_per_token");
+
+    *ret_loss = NAN;
+    if (loss && !json_to_double(loss, ret_loss))
+        return err_set(err, RC_CORRUPT, "the loss per token is no number");
+    return RC_OK;
 }
 
 enum rc build_train(struct build *b, enum spec_candidate kind, struct err *err)
@@ -180,15 +224,18 @@ enum rc build_train(struct build *b, enum spec_candidate kind, struct err *err)
     if (rc)
         return rc;
     c->trained = true;
-    return RC_OK;
+    return build_read_loss(result, &c->loss, err);
 }
 
 /* ---- judging ---- */
 
 enum rc build_open_candidate(struct build *b, struct build_candidate *c, struct err *err)
 {
-    if (c->predictor)
+    if (c->predictor || c->author)
         return RC_OK;
+    if (spec_writes(b->spec))
+        return author_open(b->base.decoder, c->adapter_map.at, c->adapter_map.len,
+                           b->spec->description.text, b->o->kernels, &c->author, err);
     return predictor_open(b->base.encoder, c->adapter_map.at, c->adapter_map.len, b->o->kernels,
                           &c->predictor, err);
 }
@@ -198,7 +245,12 @@ static enum rc judge_with(struct build *b, struct build_candidate *c,
                           const struct judge_rows *rows, const struct judged *scores,
                           struct judged **ret_judged, struct err *err)
 {
-    struct decide_parts parts = { b->spec, c->predictor, NULL, b->tables, calibration };
+    struct decide_parts parts = { .spec = b->spec,
+                                  .predictor = c->predictor,
+                                  .author = c->author,
+                                  .writes_once = c->writes_once,
+                                  .tables = b->tables,
+                                  .calibration = calibration };
     struct decider *decider = NULL;
     enum rc rc = decide_open(&parts, &b->arena, &decider, err);
 
@@ -287,7 +339,9 @@ static enum rc judge_rules(struct build *b, const struct judge_rows *rows, const
                            struct judged **ret_judged, struct err *err)
 {
     struct decide_calibration calibration[SPEC_FIELDS_MAX];
-    struct decide_parts parts = { b->spec, NULL, NULL, b->tables, calibration };
+    struct decide_parts parts = { .spec = b->spec,
+                                  .tables = b->tables,
+                                  .calibration = calibration };
     struct decider *decider = NULL;
     struct judged *constant = NULL;
 
@@ -301,10 +355,43 @@ static enum rc judge_rules(struct build *b, const struct judge_rows *rows, const
     return rc;
 }
 
-enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate_floors *ret_floors,
-                     struct err *err)
+static enum rc judge_production(struct build *b, const struct judge_rows *rows,
+                                struct gate_floors *floors, struct err *err)
 {
-    struct judged *majority = NULL, *rules = NULL, *linear = NULL, *production = NULL;
+    struct judged *judged = NULL;
+    enum rc rc = RC_OK;
+
+    floors->production_differs = b->production && !b->comparable;
+    if (b->production && b->comparable)
+        rc = judge_run(version_decider(b->production), rows, NULL, b->o->pool, &b->arena, &judged,
+                       err);
+    floors->production = judged;
+    return rc;
+}
+
+/* Of an output that is a text. The base is no floor of its own. */
+static enum rc find_floors_of_texts(struct build *b, enum spec_candidate kind,
+                                    const struct judge_rows *rows, struct gate_floors *floors,
+                                    struct err *err)
+{
+    struct build_candidate *prompted = &b->candidates[SPEC_PROMPTED];
+    struct judged *judged = NULL;
+    enum rc rc = RC_OK;
+
+    if (kind == SPEC_PROMPTED)
+        return RC_OK;
+    floors->prompted = prompted->on_valid;
+    if (rows == &b->valid && floors->prompted)
+        return RC_OK;
+    rc = build_judge(b, prompted, rows, NULL, &judged, err);
+    floors->prompted = judged;
+    return rc;
+}
+
+static enum rc find_floors_of_labels(struct build *b, const struct judge_rows *rows,
+                                     struct gate_floors *floors, struct err *err)
+{
+    struct judged *majority = NULL, *rules = NULL, *linear = NULL;
     size_t most[SPEC_FIELDS_MAX];
     float *priors = NULL;
     enum rc rc = find_priors(b, &priors, most, err);
@@ -319,25 +406,36 @@ enum rc build_floors(struct build *b, const struct judge_rows *rows, struct gate
     rc = judge_rules(b, rows, priors, &rules, err);
     if (rc == RC_OK)
         rc = build_judge(b, &b->candidates[SPEC_LINEAR], rows, NULL, &linear, err);
-    bool differs = b->production && !b->comparable;
-    if (rc == RC_OK && b->production && !differs)
-        rc = judge_run(version_decider(b->production), rows, NULL, b->o->pool, &b->arena,
-                       &production, err);
-    if (rc)
-        return rc;
-    *ret_floors = (struct gate_floors){ majority, rules, linear, production, differs };
-    return RC_OK;
+    floors->majority = majority;
+    floors->rules = rules;
+    floors->linear = linear;
+    return rc;
+}
+
+enum rc build_floors(struct build *b, enum spec_candidate kind, const struct judge_rows *rows,
+                     struct gate_floors *ret_floors, struct err *err)
+{
+    *ret_floors = (struct gate_floors){ 0 };
+    enum rc rc = spec_writes(b->spec) ? find_floors_of_texts(b, kind, rows, ret_floors, err)
+                                      : find_floors_of_labels(b, rows, ret_floors, err);
+
+    return rc ? rc : judge_production(b, rows, ret_floors, err);
 }
 
 /* ---- validation ---- */
+
+static const char *merit_name(const struct build *b)
+{
+    return spec_writes(b->spec) ? "first_attempt" : "mean_macro_f1";
+}
 
 static enum rc append_validation(struct build *b, const struct build_candidate *c,
                                  const struct judged *judged, const struct gate_report *gates,
                                  struct json_writer *result, struct err *err)
 {
     CLEANUP(buf_releasep) struct buf calibration = { .limit = MANIFEST_NUMBERS_MAX };
-    double mean_f1 = 0.0;
-    enum rc rc = judge_mean_f1(&b->valid, judged, &b->arena, &mean_f1, err);
+    double merit = 0.0;
+    enum rc rc = judge_merit(&b->valid, judged, &b->arena, &merit, err);
 
     if (rc)
         return rc;
@@ -347,8 +445,8 @@ static enum rc append_validation(struct build *b, const struct build_candidate *
         return rc;
     json_key(result, "calibration");
     json_raw(result, buf_str(&calibration));
-    json_key(result, "mean_macro_f1");
-    json_double(result, mean_f1);
+    json_key(result, merit_name(b));
+    json_double(result, merit);
     json_key(result, "meets_gates");
     json_bool(result, gates->n_missed == 0);
     json_key(result, "fields");
@@ -375,9 +473,13 @@ static enum rc calibrate(struct build *b, struct build_candidate *c, struct judg
                          struct err *err)
 {
     struct decide_calibration plain[SPEC_FIELDS_MAX];
-    struct decide_parts parts = { b->spec, c->predictor, NULL, b->tables, plain };
+    struct decide_parts parts = {
+        .spec = b->spec, .predictor = c->predictor, .tables = b->tables, .calibration = plain
+    };
     struct judged *scores = NULL;
 
+    if (spec_writes(b->spec)) /* a text has no confidence */
+        return judge_with(b, c, c->calibration, &b->valid, NULL, ret_judged, err);
     for (size_t f = 0; f < b->spec->n_fields; f++)
         plain[f] = (struct decide_calibration){ 1.0, 0.0 };
     enum rc rc = judge_with(b, c, plain, &b->valid, NULL, &scores, err);
@@ -403,11 +505,12 @@ static enum rc run_validate(struct build *b, enum spec_candidate kind, struct js
         rc = build_open_candidate(b, c, err);
     if (rc == RC_OK)
         rc = calibrate(b, c, &judged, err);
-    if (rc == RC_OK && !b->valid_floors.linear)
-        rc = build_floors(b, &b->valid, &b->valid_floors, err);
+    if (rc == RC_OK && (!b->valid_floors.linear || spec_writes(b->spec)))
+        rc = build_floors(b, kind, &b->valid, &b->valid_floors, err);
     if (rc == RC_OK)
         rc = gate_check(&b->valid, judged, &b->valid_floors, (uint64_t)b->spec->training.seed,
                         &b->arena, &gates, err);
+    c->on_valid = judged;
     return rc ? rc : append_validation(b, c, judged, &gates, result, err);
 }
 
@@ -416,11 +519,11 @@ enum rc build_read_validation(struct build *b, struct build_candidate *c, const 
 {
     CLEANUP(buf_releasep) struct buf text = { .limit = MANIFEST_NUMBERS_MAX };
     const struct json *calibration = json_find(result, "calibration");
-    const struct json *mean = json_find(result, "mean_macro_f1");
+    const struct json *mean = json_find(result, merit_name(b));
     const struct json *meets = json_find(result, "meets_gates");
     struct decide_calibration *read;
 
-    if (!calibration || !mean || !json_to_double(mean, &c->mean_f1) || !meets)
+    if (!calibration || !mean || !json_to_double(mean, &c->merit) || !meets)
         return err_set(err, RC_CORRUPT, "the build's journal has no validation");
     c->meets_gates = meets->boolean;
     json_append(&text, calibration);
@@ -464,7 +567,7 @@ static enum rc run_choose(struct build *b, enum spec_candidate kind, struct json
             best = c;
             break;
         }
-        if (!best || c->mean_f1 > best->mean_f1)
+        if (!best || c->merit > best->merit)
             best = c;
     }
     if (!best)

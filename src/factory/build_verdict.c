@@ -56,7 +56,7 @@ static enum rc run_verdict(struct build *b, enum spec_candidate kind, struct jso
     if (rc == RC_OK)
         rc = build_judge(b, chosen, &rows, NULL, &judged, err);
     if (rc == RC_OK)
-        rc = build_floors(b, &rows, &floors, err);
+        rc = build_floors(b, b->chosen, &rows, &floors, err);
     if (rc == RC_OK)
         rc = gate_check(&rows, judged, &floors, (uint64_t)b->spec->training.seed, &b->arena, &gates,
                         err);

@@ -51,9 +51,10 @@ static enum rc check_whole(struct spec_reading *r, struct spec *spec, struct err
 
     if (!rc)
         rc = spec_check_expressions(r, spec, err);
+    if (!rc)
+        rc = spec_check_build(r, spec, err);
     if (rc)
         return rc;
-    spec_check_build(r, spec);
     spec_check_contracts(r, spec);
     return problem_rc(r->problems, err);
 }

@@ -102,19 +102,21 @@ enum spec_candidate {
     SPEC_FROZEN,    /* heads on the frozen base */
     SPEC_FINETUNED, /* heads and base */
     SPEC_BLEND,     /* weighted geometric mean of the linear one and the better encoder */
+    SPEC_PROMPTED,  /* of an output that is a text: the base as it is, told what to do */
+    SPEC_LORA,      /* likewise: the base with low-rank matrices */
 };
 
-enum spec_method { SPEC_LORA, SPEC_FULL };
+enum spec_method { SPEC_METHOD_LORA, SPEC_METHOD_FULL };
 
 struct spec_training {
     size_t n_candidates;
-    enum spec_candidate *candidates;
+    enum spec_candidate *candidates;   /* all that fit the output when the spec names none */
     enum spec_method method;           /* of the fine-tuned candidate */
     int64_t epochs, challenger_epochs; /* from the base; from production's weights */
     int64_t frozen_layers;             /* lower ones that fine-tuning leaves as they are */
-    int64_t batch, rank;               /* rank: of LoRA */
+    int64_t batch, rank;               /* rank: of LoRA, whose alpha is twice that */
     double learning_rate, head_learning_rate, weight_decay, warm_up; /* warm_up: share of steps */
-    int64_t budget_tokens; /* of the fine-tuned candidate */
+    int64_t budget_tokens; /* of the fine-tuned candidate, and of the one that writes */
     int64_t seed;
 };
 
@@ -127,9 +129,16 @@ enum spec_metric {
     SPEC_RULE_VIOLATIONS, /* answers against a must-rule, a count; smaller is better */
     SPEC_COVERAGE,        /* share of inputs that are answered */
     SPEC_PRECISION,       /* of the inputs that are answered */
+    SPEC_FIRST_ATTEMPT,   /* share of inputs whose first text is the answer; of texts */
 };
 
-enum spec_floor { SPEC_FLOOR_NONE, SPEC_FLOOR_MAJORITY, SPEC_FLOOR_RULES, SPEC_FLOOR_LINEAR };
+enum spec_floor {
+    SPEC_FLOOR_NONE,
+    SPEC_FLOOR_MAJORITY,
+    SPEC_FLOOR_RULES,
+    SPEC_FLOOR_LINEAR,
+    SPEC_FLOOR_PROMPTED, /* of texts, the only one */
+};
 
 /* At least one of the four conditions is set. */
 struct spec_gate {
@@ -262,6 +271,15 @@ struct feel_value spec_feel_value(const struct spec_field *field, size_t value,
 
 /* Is it the label, or a set that has it? */
 bool spec_value_has(const struct spec_field *field, size_t value, size_t label);
+
+/* Is the output written, and not chosen? */
+static inline bool spec_writes(const struct spec *spec)
+{
+    return spec->n_open > 0;
+}
+
+/* Does the candidate make what the output is: a text, or labels? */
+bool spec_candidate_fits(enum spec_candidate kind, const struct spec *spec);
 
 /* Does the metric say something of this field? balanced_accuracy says nothing of sets, set_f1
  * nothing of others. */

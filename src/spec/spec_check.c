@@ -342,11 +342,33 @@ bool spec_metric_fits(enum spec_metric metric, const struct spec_field *field)
     return metric != SPEC_SET_F1 || field->is_set;
 }
 
+/* Texts have metrics and a floor of their own. */
+static bool is_of_texts(const struct spec_gate *gate)
+{
+    bool is_of_both = gate->metric == SPEC_RULE_VIOLATIONS || gate->metric == SPEC_COVERAGE;
+
+    return gate->metric == SPEC_FIRST_ATTEMPT ||
+           (is_of_both && (gate->above == SPEC_FLOOR_NONE || gate->above == SPEC_FLOOR_PROMPTED));
+}
+
+static bool is_of_labels(const struct spec_gate *gate)
+{
+    return gate->metric != SPEC_FIRST_ATTEMPT && gate->above != SPEC_FLOOR_PROMPTED;
+}
+
 static void check_metric(struct spec_reading *r, const struct spec *spec,
                          const struct spec_gate *gate)
 {
-    bool fits = spec->n_fields == 0; /* the fields themselves are wrong */
+    bool fits = spec->n_fields == 0; /* a text, or the fields themselves are wrong */
 
+    if (spec_writes(spec) && !is_of_texts(gate))
+        SPEC_WRONG(r, &gate->place, "value",
+                   "a text has the metrics first_attempt, coverage and rule_violations, and the "
+                   "floor prompted");
+    else if (spec->n_fields > 0 && !spec_writes(spec) && !is_of_labels(gate))
+        SPEC_WRONG(r, &gate->place, "value",
+                   "metric 'first_attempt' and floor 'prompted' are of texts, and the output is "
+                   "none");
     for (size_t f = 0; f < spec->n_fields; f++)
         if (gate->field.line == 0 || str_equal(gate->field.text, spec->fields[f].name))
             fits |= spec_metric_fits(gate->metric, &spec->fields[f]);
@@ -384,26 +406,55 @@ static void check_gates(struct spec_reading *r, const struct spec *spec)
     }
 }
 
-static void check_training(struct spec_reading *r, const struct spec *spec)
+bool spec_candidate_fits(enum spec_candidate kind, const struct spec *spec)
 {
-    const struct json *at = json_find(json_find(spec->source, "training"), "candidates");
-    size_t n_others = 0;
-    bool blends = false;
-
-    for (size_t i = 0; i < spec->training.n_candidates; i++) {
-        blends |= spec->training.candidates[i] == SPEC_BLEND;
-        n_others += spec->training.candidates[i] != SPEC_BLEND;
-    }
-    if (blends && n_others < 2 && at)
-        SPEC_WRONG(r, at, "value", "'blend' needs two other candidates");
+    return spec_writes(spec) == (kind == SPEC_PROMPTED || kind == SPEC_LORA);
 }
 
-void spec_check_build(struct spec_reading *r, struct spec *spec)
+/* All that fit the output, cheapest first. */
+static enum rc default_candidates(struct spec *spec, struct arena *arena, struct err *err)
+{
+    struct spec_training *t = &spec->training;
+
+    t->candidates = arena_array(arena, enum spec_candidate, SPEC_LORA + 1);
+    if (!t->candidates)
+        return arena_fail(arena, err, "candidates");
+    for (enum spec_candidate kind = 0; kind <= SPEC_LORA; kind++)
+        if (spec_candidate_fits(kind, spec))
+            t->candidates[t->n_candidates++] = kind;
+    return RC_OK;
+}
+
+static enum rc check_training(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    const struct json *at = json_find(json_find(spec->source, "training"), "candidates");
+    const struct spec_training *t = &spec->training;
+    size_t n_others = 0;
+    bool blends = false, fit = true;
+
+    if (!at)
+        return default_candidates(spec, r->arena, err);
+    for (size_t i = 0; i < t->n_candidates; i++) {
+        fit &= spec_candidate_fits(t->candidates[i], spec);
+        blends |= t->candidates[i] == SPEC_BLEND;
+        n_others += t->candidates[i] != SPEC_BLEND;
+    }
+    if (!fit)
+        SPEC_WRONG(r, at, "value", "%s",
+                   spec_writes(spec) ? "the output is a text: candidates are prompted and lora"
+                                     : "prompted and lora write texts, and the output is none");
+    else if (blends && n_others < 2)
+        SPEC_WRONG(r, at, "value", "'blend' needs two other candidates");
+    return RC_OK;
+}
+
+enum rc spec_check_build(struct spec_reading *r, struct spec *spec, struct err *err)
 {
     check_tables(r, spec);
     check_data(r, spec);
-    check_training(r, spec);
+    enum rc rc = check_training(r, spec, err);
     check_gates(r, spec);
+    return rc;
 }
 
 /* Derived fields that are lists or durations have no type that a flow could be told. */

@@ -48,7 +48,8 @@ MUST_CHECK enum rc spec_read_yaml(struct spec_reading *r, struct json **ret_tree
 MUST_CHECK enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err);
 MUST_CHECK enum rc spec_check_expressions(struct spec_reading *r, struct spec *spec,
                                           struct err *err);
-void spec_check_build(struct spec_reading *r, struct spec *spec); /* data, split, training, gates */
+/* Data, split, training, gates. */
+MUST_CHECK enum rc spec_check_build(struct spec_reading *r, struct spec *spec, struct err *err);
 void spec_check_contracts(struct spec_reading *r, const struct spec *spec);
 
 /* Adds a problem at a character of an expression: line and column are the expression's own, from 1;

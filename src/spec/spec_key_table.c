@@ -6,13 +6,16 @@
 
 static const char *const format_words[] = { "auto", "jsonl", "csv", NULL };
 static const char *const split_words[] = { "none", "train", "validation", "test", NULL };
-static const char *const candidate_words[] = { "linear", "frozen", "finetuned", "blend", NULL };
+static const char *const candidate_words[] = { "linear",   "frozen", "finetuned", "blend",
+                                               "prompted", "lora",   NULL };
 static const char *const method_words[] = { "lora", "full", NULL };
 static const char *const metric_words[] = {
-    "accuracy",        "balanced_accuracy", "macro_f1",  "set_f1", "ece",
-    "rule_violations", "coverage",          "precision", NULL
+    "accuracy",        "balanced_accuracy", "macro_f1",  "set_f1",        "ece",
+    "rule_violations", "coverage",          "precision", "first_attempt", NULL
 };
-static const char *const floor_words[] = { "none", "majority", "rules", "linear", NULL };
+static const char *const floor_words[] = {
+    "none", "majority", "rules", "linear", "prompted", NULL
+};
 
 #define SECTION(text, type, place, table)                                                       \
     {                                                                                           \
@@ -83,8 +86,10 @@ static const struct spec_section shares_section =
 
 static const struct spec_key training_keys[] = {
     { "candidates", KEY_WORDS, offsetof(struct spec_training, candidates) - sizeof(size_t),
-      .words = candidate_words, .fallback = "[\"linear\",\"frozen\",\"finetuned\",\"blend\"]",
-      .help = "what is tried; of those that meet the gates on validation the cheapest wins" },
+      .words = candidate_words,
+      .help =
+          "what is tried; of those that meet the gates on validation the cheapest wins; absent: "
+          "all that fit the output" },
     { "method", KEY_WORD, offsetof(struct spec_training, method), .words = method_words,
       .fallback = "\"full\"",
       .help = "what fine-tuning changes: low-rank matrices, or all weights" },

@@ -412,9 +412,7 @@ enum rc spec_keys_read(struct spec_reading *r, const struct spec_section *sectio
 
 static void render_value(struct json_writer *w, const struct spec_key *key, const struct json *v)
 {
-    if (key->kind == KEY_SECTION) {
-        spec_keys_render(w, key->section, v, NULL, NULL);
-    } else if (key->kind == KEY_SECTIONS) {
+    if (key->kind == KEY_SECTIONS) {
         json_begin_array(w);
         for (size_t i = 0; i < v->n; i++)
             spec_keys_render(w, key->section, &v->items[i], NULL, NULL);
@@ -449,10 +447,10 @@ void spec_keys_render(
             continue;
         }
         json_key(w, key->name);
-        if (present)
+        if (key->kind == KEY_SECTION)
+            spec_keys_render(w, key->section, present ? value : &empty, rest, context);
+        else if (present)
             render_value(w, key, value);
-        else if (key->kind == KEY_SECTION)
-            spec_keys_render(w, key->section, &empty, NULL, NULL);
         else
             json_raw(w, str_of(key->fallback));
     }

@@ -7,17 +7,20 @@
 
 enum { RENDER_BYTES_MAX = 4 * SPEC_BYTES_MAX };
 
-/* `show` is the one key whose default depends on the rest of the spec. */
-static void render_shown(struct json_writer *w, const struct spec_key *key, void *context)
+/* `show` and `candidates` are the keys whose defaults depend on the rest of the spec. */
+static void render_dependent(struct json_writer *w, const struct spec_key *key, void *context)
 {
     const struct spec *spec = context;
+    bool is_shown = strcmp(key->name, "show") == 0;
 
-    if (strcmp(key->name, "show") != 0)
+    if (!is_shown && strcmp(key->name, "candidates") != 0)
         return;
     json_key(w, key->name);
     json_begin_array(w);
-    for (size_t i = 0; i < spec->n_shown; i++)
+    for (size_t i = 0; is_shown && i < spec->n_shown; i++)
         json_string(w, spec->shown[i].text);
+    for (size_t i = 0; !is_shown && i < spec->training.n_candidates; i++)
+        json_text(w, key->words[spec->training.candidates[i]]);
     json_end_array(w);
 }
 
@@ -29,7 +32,8 @@ enum rc spec_render(const struct spec *spec, struct arena *arena, struct json **
 
     buf_init(&text, RENDER_BYTES_MAX);
     json_writer_init(&w, &text);
-    spec_keys_render(&w, &spec_slm_section, spec->source, render_shown, (void *)(uintptr_t)spec);
+    spec_keys_render(&w, &spec_slm_section, spec->source, render_dependent,
+                     (void *)(uintptr_t)spec);
     enum rc rc = buf_rc(&text, "rendered spec", err);
     return rc ? rc : json_parse(buf_str(&text), JSON_DUPLICATES_REFUSED, arena, ret_tree, err);
 }
@@ -70,6 +74,8 @@ static void append_training_parts(struct buf *out, const struct spec *spec, cons
 
     for (size_t i = 0; i < ARRAY_LEN(whole); i++)
         append_member(out, "spec", str_of(whole[i]), json_find(tree, whole[i]));
+    if (spec_writes(spec)) /* it is what the model is told */
+        append_member(out, "spec", STR("description"), json_find(tree, "description"));
     for (size_t i = 0; i < spec->n_facts; i++)
         if (needed[i])
             append_member(out, "facts", spec->facts[i].name.text,

@@ -402,6 +402,44 @@ static void sets_and_tags_survive_the_artifact(void **state)
     arena_release(&arena);
 }
 
+static void texts_survive_the_artifact_and_a_row_without_one_is_left_out(void **state)
+{
+    static const char head[] = "slm: reply\nbase: some\n"
+                               "input: {type: object, properties: {text: {type: string}}}\n"
+                               "output: {type: object, properties: {reply: {type: string, format: "
+                               "text, maxLength: 20}}}\ndata:\n";
+    struct dataset_options options = { 0 };
+    struct dataset *d, *again;
+    struct arena arena;
+    struct err err = { 0 };
+    struct buf out;
+    (void)state;
+
+    arena_init(&arena, 64 << 20);
+    write_file("train.jsonl",
+               "{\"input\":{\"text\":\"a\"},\"output\":{\"reply\":\"Dear \\\"A\\\"\"}}\n"
+               "{\"input\":{\"text\":\"b\"},\"output\":{}}\n"
+               "{\"input\":{\"text\":\"c\"},\"output\":{\"reply\":\"more than 20 characters\"}}\n"
+               "{\"input\":{\"text\":\"a\"},\"output\":{\"reply\":\"other\"}}\n");
+    write_file("v.jsonl", "{\"input\":{\"text\":\"v\"},\"output\":{\"reply\":\"valid\"}}\n");
+    write_file("t.jsonl", "{\"input\":{\"text\":\"t\"},\"output\":{\"reply\":\"test\"}}\n");
+    struct spec *spec = parse_text(head, TRAIN, &arena);
+    assert_int_equal(make(spec, &options, &arena, &d, &err), RC_OK);
+    assert_int_equal(dataset_count(d, SPEC_SPLIT_TRAIN), 1);
+    assert_true(str_is(find_row(d, 0, 1)->written[0], "Dear \"A\""));
+    assert_true(str_is(find_row(d, 0, 2)->reason, "output: 'reply' is missing"));
+    assert_int_equal(find_row(d, 0, 3)->fate, DATASET_INVALID);
+    assert_int_equal(find_row(d, 0, 4)->fate, DATASET_DUPLICATE);
+
+    buf_init(&out, FILE_BYTES_MAX);
+    assert_int_equal(dataset_append(&out, spec, d, &err), RC_OK);
+    assert_int_equal(dataset_parse(spec, buf_str(&out), &arena, &again, &err), RC_OK);
+    assert_int_equal(again->n_rows, 3);
+    assert_true(str_is(again->rows[2].written[0], "Dear \"A\""));
+    buf_release(&out);
+    arena_release(&arena);
+}
+
 static void rows_with_sets_that_are_rare_are_held_out_too(void **state)
 {
     CLEANUP(buf_releasep) struct buf lines = { .limit = 1 << 20 };
@@ -690,6 +728,7 @@ int main(void)
         cmocka_unit_test(csv_fields_take_the_types_of_their_places),
         cmocka_unit_test(jsonl_columns_are_mapped_and_others_ignored),
         cmocka_unit_test(sets_and_tags_survive_the_artifact),
+        cmocka_unit_test(texts_survive_the_artifact_and_a_row_without_one_is_left_out),
         cmocka_unit_test(rows_with_sets_that_are_rare_are_held_out_too),
         cmocka_unit_test(equal_and_contradicting_rows_are_told_apart),
         cmocka_unit_test(rows_near_to_held_out_rows_do_not_train),

@@ -153,7 +153,7 @@ static void every_section_is_read(void **state)
     assert_int_equal(spec->rules[1].kind, SPEC_SHOULD);
     assert_non_null(spec->rules[1].condition);
     assert_int_equal(spec->derived[0].type.kind, FEEL_DATE_TIME);
-    assert_int_equal(spec->training.method, SPEC_LORA);
+    assert_int_equal(spec->training.method, SPEC_METHOD_LORA);
     assert_int_equal(spec->training.seed, 7);
     assert_int_equal(spec->gates[0].above, SPEC_FLOOR_LINEAR);
     assert_true(spec->gates[0].has_min && !spec->gates[0].has_max);
@@ -190,8 +190,9 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
           "s:15:12: error: no column gives output.open [missing]\n" },
         { "training: {epochs: 0, seed: 1.5, candidates: [linear, linear, svm]}\n",
           "s:15:55: error: 'linear' appears twice [duplicate]\n"
-          "s:15:63: error: 'candidates' is 'svm', expected one of linear, frozen, finetuned, blend "
-          "[value]\n"
+          "s:15:63: error: 'candidates' is 'svm', expected one of linear, frozen, finetuned, "
+          "blend, "
+          "prompted, lora [value]\n"
           "s:15:20: error: 'epochs' is 0, expected an integer from 1 to 100 [range]\n"
           "s:15:29: error: 'seed' is 1.5, expected an integer from 0 to 4294967295 [range]\n" },
         { "training: {candidates: [frozen, blend]}\n",
@@ -200,7 +201,7 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
                              "[type]\n" },
         { "gates:\n- {metric: f1, min: 2000000000}\n",
           "s:16:12: error: 'metric' is 'f1', expected one of accuracy, balanced_accuracy, "
-          "macro_f1, set_f1, ece, rule_violations, coverage, precision [value]\n"
+          "macro_f1, set_f1, ece, rule_violations, coverage, precision, first_attempt [value]\n"
           "s:16:21: error: 'min' is 2000000000, expected 0 to 1e+09 [range]\n"
           "s:16:3: error: gate has no condition: expected min, max, not_worse_margin or above "
           "[missing]\n" },
@@ -435,6 +436,42 @@ static void a_text_is_written_and_no_field_to_choose(void **state)
     assert_true(str_is(spec->open[0].name, "reply"));
     assert_int_equal(spec->n_fields, 0);
     assert_int_equal(spec->n_joint, 1);
+    assert_int_equal(spec->training.n_candidates, 2);
+    assert_int_equal(spec->training.candidates[0], SPEC_PROMPTED);
+    assert_int_equal(spec->training.candidates[1], SPEC_LORA);
+}
+
+static void texts_and_labels_have_candidates_metrics_and_floors_of_their_own(void **state)
+{
+    static const char labels[] = "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n";
+    static const struct {
+        const char *output, *more, *problem;
+    } cases[] = {
+        { with_text, "training: {candidates: [lora, linear]}\n",
+          "the output is a text: candidates are prompted and lora" },
+        { labels, "training: {candidates: [linear, lora]}\n",
+          "prompted and lora write texts, and the output is none" },
+        { with_text, "gates: [{metric: accuracy, min: 0.5}]\n", "a text has the metrics" },
+        { with_text, "gates: [{metric: coverage, above: linear}]\n", "a text has the metrics" },
+        { labels, "gates: [{metric: first_attempt, min: 0.5}]\n", "are of texts" },
+        { labels, "gates: [{metric: accuracy, above: prompted}]\n", "are of texts" },
+        { with_text, "gates: [{metric: first_attempt, min: 0.5, above: prompted}]\n", NULL },
+        { with_text, "gates: [{metric: rule_violations, max: 0}]\n", NULL },
+        { with_text, "training: {candidates: [lora], method: lora}\n", NULL },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *text = instead(f, labels, cases[i].output);
+        char whole[4096];
+
+        snprintf(whole, sizeof(whole), "%s%s", text, cases[i].more);
+        struct spec *spec = parse(f, whole);
+        if (!cases[i].problem)
+            assert_non_null(spec);
+        else if (spec || !strstr(f->out.at, cases[i].problem))
+            fail_msg("%s: %s", cases[i].more, spec ? "taken" : f->out.at);
+    }
 }
 
 static void who_writes_is_shown_a_line_for_each_leaf(void **state)
@@ -681,6 +718,7 @@ int main(void)
         SPEC_TEST(a_list_has_at_most_a_thousand_entries),
         SPEC_TEST(joint_labels_count_through_all_combinations),
         SPEC_TEST(a_text_is_written_and_no_field_to_choose),
+        SPEC_TEST(texts_and_labels_have_candidates_metrics_and_floors_of_their_own),
         SPEC_TEST(a_set_has_every_set_of_its_labels_as_values),
         SPEC_TEST(rules_see_a_set_as_a_list),
         SPEC_TEST(slices_see_input_output_and_tags),

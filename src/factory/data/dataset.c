@@ -134,6 +134,10 @@ enum rc dataset_append(struct buf *out, const struct spec *spec, const struct da
         json_begin_object(&w);
         for (size_t f = 0; f < spec->n_fields; f++)
             append_value(&w, &spec->fields[f], rows[i]->labels[f]);
+        for (size_t o = 0; o < spec->n_open; o++) {
+            json_key_str(&w, spec->open[o].name);
+            json_string(&w, rows[i]->written[o]);
+        }
         json_end_object(&w);
         if (rows[i]->tags.len > 0) {
             json_key(&w, "tags");

@@ -12,14 +12,14 @@
  *   (1) A row that is not valid JSON or CSV, or that the spec's input or output does not allow, is
  *       rejected with its line and reason. The rest of the file goes on (a CSV file that loses its
  *       shape is refused as a whole: nothing after that place can be trusted).
- *   (2) Rows with the same text and the same labels are one row; of several splits the test set has
- *       it, else validation. Rows of one split with the same text and other labels are all
- * rejected. (3) Rows no source pins are split: whole groups when the source names a group column,
- * else each combination of labels (of a set: its size) by the same shares. Which row goes where
- * depends on the seed and the row's text alone, not on the order of the file. (4) A training row
- * that is nearly a held-out row (Jaccard of word 3-grams over 0.8) is dropped, a validation row
- * that is nearly a test row too; with ngram_words also a training row that shares a run of so many
- * words with a test row.
+ *   (2) Rows with the same text and the same labels (whatever was written) are one row; of several
+ * splits the test set has it, else validation. Rows of one split with the same text and other
+ * labels are all rejected. (3) Rows no source pins are split: whole groups when the source names a
+ * group column, else each combination of labels (of a set: its size) by the same shares. Which row
+ * goes where depends on the seed and the row's text alone, not on the order of the file. (4) A
+ * training row that is nearly a held-out row (Jaccard of word 3-grams over 0.8) is dropped, a
+ * validation row that is nearly a test row too; with ngram_words also a training row that shares a
+ * run of so many words with a test row.
  *
  * The text of a row is what its input says: all values in the schema's order, letters lowered
  * (ASCII), everything that is no letter or digit one blank.
@@ -58,6 +58,7 @@ struct dataset_row {
     struct str input;               /* canonical JSON */
     struct str tags;                /* canonical JSON, an object of scalars; empty: none */
     const uint32_t *labels;         /* (n_fields,) values, see struct spec_field */
+    const struct str *written;      /* (n_open,) */
     struct str text;                /* see above */
     uint64_t text_hash, group_hash; /* group_hash 0: none */
 };

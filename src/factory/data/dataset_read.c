@@ -189,6 +189,29 @@ static enum rc read_labels(const struct spec *spec, const struct json *output, s
     return RC_OK;
 }
 
+/* The output is valid: what is there is a text. */
+static enum rc read_written(const struct spec *spec, const struct json *output, struct arena *arena,
+                            struct dataset_row *row, struct err *err)
+{
+    struct str *written = arena_array(arena, struct str, spec->n_open + 1);
+
+    if (!written)
+        return arena_fail(arena, err, "texts");
+    for (size_t i = 0; i < spec->n_open; i++) {
+        const struct json *v = json_find_str(output, spec->open[i].name);
+
+        if (!v)
+            return dataset_reject(row, DATASET_INVALID, arena, err, "output: '%.*s' is missing",
+                                  STR_ARG(spec->open[i].name));
+        char *copy = arena_strndup(arena, v->text.at, v->text.len);
+        if (!copy)
+            return arena_fail(arena, err, "texts");
+        written[i] = (struct str){ copy, v->text.len };
+    }
+    row->written = written;
+    return RC_OK;
+}
+
 static enum rc check_row(const struct spec *spec, const struct json *tree, struct arena *scratch,
                          struct arena *arena, struct dataset_row *row, struct err *err)
 {
@@ -218,6 +241,9 @@ static enum rc check_row(const struct spec *spec, const struct json *tree, struc
     if (rc || row->fate != DATASET_KEPT)
         return rc;
     rc = read_labels(spec, output, arena, row, err);
+    if (rc || row->fate != DATASET_KEPT)
+        return rc;
+    rc = read_written(spec, output, arena, row, err);
     if (rc || row->fate != DATASET_KEPT)
         return rc;
     if (id && (id->type == JSON_STRING || id->type == JSON_NUMBER)) {

@@ -16,7 +16,7 @@ struct checking {
     bool is_paired;
     const char *name;
     struct str slice; /* empty: all rows */
-    size_t field;
+    size_t field;     /* or column, of a text */
     bool names_field;
     double value;
 };
@@ -32,13 +32,15 @@ static const char *metric_name(enum spec_metric metric)
     case SPEC_RULE_VIOLATIONS: return "rule_violations";
     case SPEC_COVERAGE: return "coverage";
     case SPEC_PRECISION: return "precision";
+    case SPEC_FIRST_ATTEMPT: return "first_attempt";
     }
     return "";
 }
 
 static bool is_of_a_field(enum spec_metric metric)
 {
-    return metric != SPEC_RULE_VIOLATIONS && metric != SPEC_COVERAGE;
+    return metric != SPEC_RULE_VIOLATIONS && metric != SPEC_COVERAGE &&
+           metric != SPEC_FIRST_ATTEMPT;
 }
 
 static enum rc add_result(struct checking *c, enum gate_outcome outcome, struct err *err,
@@ -101,8 +103,10 @@ static enum rc check_above(struct checking *c, const struct judged *floor, const
                            struct err *err)
 {
     double gain = 0.0, low = 0.0;
-    enum rc rc = compare(c, floor, &gain, &low, err);
 
+    if (!floor)
+        return add_result(c, GATE_UNCHECKED, err, "not compared with %s: it is that itself", name);
+    enum rc rc = compare(c, floor, &gain, &low, err);
     if (rc)
         return rc;
     return add_result(c, met(low > 0.0), err, "%+.4g against %s (lower bound %+.4g, above 0 asked)",
@@ -144,6 +148,8 @@ static enum rc check_field(struct checking *c, const struct spec_gate *gate, str
         rc = check_above(c, f->rules, "rules only", err);
     if (rc == RC_OK && gate->above == SPEC_FLOOR_LINEAR)
         rc = check_above(c, f->linear, "linear", err);
+    if (rc == RC_OK && gate->above == SPEC_FLOOR_PROMPTED)
+        rc = check_above(c, f->prompted, "prompted", err);
     if (rc == RC_OK && gate->has_margin)
         rc = check_margin(c, gate->not_worse_margin, err);
     return rc;
@@ -154,10 +160,12 @@ static enum rc check_fields(struct checking *c, const struct spec_gate *gate, st
     const struct spec *spec = c->rows->spec;
     enum rc rc = RC_OK;
 
+    if (!c->names_field) {
+        c->field = c->metric == SPEC_FIRST_ATTEMPT ? spec->n_fields : 0;
+        return check_field(c, gate, err);
+    }
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
         c->field = f;
-        if (!c->names_field)
-            return check_field(c, gate, err);
         if (spec_metric_fits(gate->metric, &spec->fields[f]) &&
             (gate->field.text.len == 0 || str_equal(gate->field.text, spec->fields[f].name)))
             rc = check_field(c, gate, err);
@@ -176,6 +184,8 @@ enum rc gate_slice_floors(const struct judge_rows *rows, size_t slice,
         rc = judge_slice_answers(rows, slice, floors->rules, arena, &ret_floors->rules, err);
     if (rc == RC_OK)
         rc = judge_slice_answers(rows, slice, floors->linear, arena, &ret_floors->linear, err);
+    if (rc == RC_OK)
+        rc = judge_slice_answers(rows, slice, floors->prompted, arena, &ret_floors->prompted, err);
     if (rc == RC_OK)
         rc = judge_slice_answers(rows, slice, floors->production, arena, &ret_floors->production,
                                  err);
@@ -232,12 +242,27 @@ static enum rc check_floors(struct checking *c, struct err *err)
     return rc;
 }
 
+/* Every version that writes: what training made is better than what it began with. */
+static enum rc check_training(struct checking *c, struct err *err)
+{
+    if (!c->floors->prompted)
+        return RC_OK;
+    c->name = metric_name(SPEC_FIRST_ATTEMPT);
+    c->is_paired = true;
+    c->paired = EVALUATE_ACCURACY;
+    c->names_field = false;
+    c->field = c->rows->spec->n_fields;
+    enum rc rc = judge_score(c->rows, c->judged, c->paired, c->field, c->arena, &c->value, err);
+
+    return rc ? rc : check_above(c, c->floors->prompted, "prompted", err);
+}
+
 enum rc gate_check(const struct judge_rows *rows, const struct judged *judged,
                    const struct gate_floors *floors, uint64_t seed, struct arena *arena,
                    struct gate_report *ret_report, struct err *err)
 {
     const struct spec *spec = rows->spec;
-    size_t per_gate = 4 * spec->n_fields; /* min, max, above, margin */
+    size_t per_gate = 4 * judge_n_columns(spec); /* min, max, above, margin */
     struct gate_report report = { 0 };
     struct checking c = { .rows = rows,
                           .judged = judged,
@@ -249,7 +274,7 @@ enum rc gate_check(const struct judge_rows *rows, const struct judged *judged,
     report.results = arena_array(arena, struct gate_result, (spec->n_gates + 1) * per_gate);
     if (!report.results)
         return arena_fail(arena, err, "gates");
-    enum rc rc = check_floors(&c, err);
+    enum rc rc = spec_writes(spec) ? check_training(&c, err) : check_floors(&c, err);
     for (size_t g = 0; g < spec->n_gates && rc == RC_OK; g++)
         rc = check_gate(&c, &spec->gates[g], err);
     if (rc)

@@ -8,7 +8,9 @@
 
 /* The same rows answered by what a version has to beat. */
 struct gate_floors {
-    const struct judged *majority, *rules, *linear;
+    const struct judged *majority, *rules, *linear; /* NULL when a text is written */
+    const struct judged *prompted;   /* the base without training; NULL when that is what is judged,
+                                        or labels are chosen */
     const struct judged *production; /* NULL: there is none, or no comparison with it */
     bool production_differs;         /* it has other fields or labels, so there is no comparison */
 };

@@ -8,6 +8,7 @@ static enum rc judged_new(const struct judge_rows *rows, struct arena *arena,
                           struct judged **ret_judged, struct err *err)
 {
     const struct spec *spec = rows->spec;
+    size_t n_columns = judge_n_columns(spec);
     struct judged *j = arena_new(arena, struct judged);
 
     if (!j)
@@ -15,13 +16,16 @@ static enum rc judged_new(const struct judge_rows *rows, struct arena *arena,
     j->n = rows->n;
     for (size_t f = 0; f < spec->n_fields; f++)
         j->n_labels += spec->fields[f].n_labels;
-    j->answers = arena_array(arena, uint32_t, spec->n_fields * rows->n + 1);
+    j->answers = arena_array(arena, uint32_t, n_columns * rows->n + 1);
     j->confidence = arena_array(arena, double, spec->n_fields * rows->n + 1);
     j->scores = arena_array(arena, float, j->n_labels * rows->n + 1);
     j->has_scores = arena_array(arena, bool, rows->n + 1);
     j->given = arena_array(arena, bool, rows->n + 1);
     j->violates = arena_array(arena, bool, rows->n + 1);
-    if (!j->answers || !j->confidence || !j->scores || !j->has_scores || !j->given || !j->violates)
+    j->texts = arena_array(arena, struct str, spec->n_open * rows->n + 1);
+    j->reasons = arena_array(arena, struct str, rows->n + 1);
+    if (!j->answers || !j->confidence || !j->scores || !j->has_scores || !j->given ||
+        !j->violates || !j->texts || !j->reasons)
         return arena_fail(arena, err, "answers");
     *ret_judged = j;
     return RC_OK;
@@ -33,6 +37,34 @@ static bool breaks_a_must_rule(const struct spec *spec, const struct decide_resu
         if (spec->rules[r].kind == SPEC_MUST && result->rules[r] == DECIDE_RULE_BROKEN)
             return true;
     return false;
+}
+
+static enum rc copy_text(struct str text, struct arena *arena, struct str *ret_text,
+                         struct err *err)
+{
+    char *copy = arena_strndup(arena, text.at ? text.at : "", text.len);
+
+    *ret_text = (struct str){ copy, text.len };
+    return copy ? RC_OK : arena_fail(arena, err, "answers");
+}
+
+/* Texts, or why there are none; they outlive the result. */
+static enum rc note_texts(const struct judge_rows *rows, size_t i,
+                          const struct decide_result *result, struct arena *arena, struct judged *j,
+                          struct err *err)
+{
+    const struct spec *spec = rows->spec;
+    bool is_given = result->verdict == DECIDE_ANSWERED;
+    struct str why =
+        result->verdict == DECIDE_REFUSED ? str_of(result->refusal.message) : result->reason;
+    enum rc rc = is_given ? RC_OK : copy_text(why, arena, &j->reasons[i], err);
+
+    for (size_t o = 0; o < spec->n_open && rc == RC_OK; o++) {
+        j->answers[(spec->n_fields + o) * j->n + i] = is_given && result->attempt == 1;
+        if (is_given)
+            rc = copy_text(result->texts[o], arena, &j->texts[o * j->n + i], err);
+    }
+    return rc;
 }
 
 static void note(const struct judge_rows *rows, size_t i, const struct decide_result *result,
@@ -61,7 +93,7 @@ static void note(const struct judge_rows *rows, size_t i, const struct decide_re
 
 static enum rc run_chunk(const struct decider *decider, const struct judge_rows *rows, size_t from,
                          size_t n, const struct judged *scores, struct pool *pool,
-                         struct judged *judged, struct err *err)
+                         struct arena *kept, struct judged *judged, struct err *err)
 {
     struct decide_row asked[CHUNK_ROWS];
     struct decide_result results[CHUNK_ROWS];
@@ -74,8 +106,10 @@ static enum rc run_chunk(const struct decider *decider, const struct judge_rows 
     }
     arena_init(&arena, CHUNK_ROWS * (size_t)DECIDE_ROW_BYTES_MAX);
     enum rc rc = decide_rows(decider, asked, n, pool, &arena, results, err);
-    for (size_t i = 0; i < n && rc == RC_OK; i++)
+    for (size_t i = 0; i < n && rc == RC_OK; i++) {
         note(rows, from + i, &results[i], judged);
+        rc = note_texts(rows, from + i, &results[i], kept, judged, err);
+    }
     arena_release(&arena);
     return rc;
 }
@@ -91,7 +125,7 @@ enum rc judge_run(const struct decider *decider, const struct judge_rows *rows,
         size_t left = rows->n - from;
 
         rc = run_chunk(decider, rows, from, left < CHUNK_ROWS ? left : CHUNK_ROWS, scores, pool,
-                       judged, err);
+                       arena, judged, err);
     }
     if (rc)
         return rc;
@@ -116,14 +150,17 @@ enum rc judge_constant(const struct judge_rows *rows, const float *scores, struc
 }
 
 struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judged *a,
-                                const struct judged *b, size_t field)
+                                const struct judged *b, size_t column)
 {
+    const struct spec_field *field =
+        column < rows->spec->n_fields ? &rows->spec->fields[column] : NULL;
+
     return (struct evaluate_rows){ .n = rows->n,
-                                   .n_classes = rows->spec->fields[field].n_labels,
-                                   .is_set = rows->spec->fields[field].is_set,
-                                   .truth = rows->truth + field * rows->n,
-                                   .a = a->answers + field * rows->n,
-                                   .b = b ? b->answers + field * rows->n : NULL };
+                                   .n_classes = field ? field->n_labels : 2,
+                                   .is_set = field && field->is_set,
+                                   .truth = rows->truth + column * rows->n,
+                                   .a = a->answers + column * rows->n,
+                                   .b = b ? b->answers + column * rows->n : NULL };
 }
 
 size_t judge_count_right(const struct judge_rows *rows, const struct judged *judged, size_t field)
@@ -176,7 +213,8 @@ enum rc judge_reliability(const struct judge_rows *rows, const struct judged *ju
 bool judge_score_of(enum spec_metric metric, enum evaluate_metric *ret_score)
 {
     switch (metric) {
-    case SPEC_ACCURACY: *ret_score = EVALUATE_ACCURACY; return true;
+    case SPEC_ACCURACY:
+    case SPEC_FIRST_ATTEMPT: *ret_score = EVALUATE_ACCURACY; return true;
     case SPEC_BALANCED_ACCURACY: *ret_score = EVALUATE_BALANCED_ACCURACY; return true;
     case SPEC_MACRO_F1: *ret_score = EVALUATE_MACRO_F1; return true;
     case SPEC_SET_F1: *ret_score = EVALUATE_SET_F1; return true;
@@ -210,20 +248,22 @@ enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,
     return RC_OK;
 }
 
-enum rc judge_mean_f1(const struct judge_rows *rows, const struct judged *judged,
-                      struct arena *arena, double *ret_value, struct err *err)
+enum rc judge_merit(const struct judge_rows *rows, const struct judged *judged, struct arena *arena,
+                    double *ret_value, struct err *err)
 {
-    size_t n_fields = rows->spec->n_fields;
+    size_t n_columns = judge_n_columns(rows->spec);
     double sum = 0.0;
 
-    for (size_t f = 0; f < n_fields; f++) {
+    for (size_t c = 0; c < n_columns; c++) {
+        bool is_text = c >= rows->spec->n_fields;
         double value = 0.0;
-        enum rc rc = judge_score(rows, judged, EVALUATE_MACRO_F1, f, arena, &value, err);
+        enum rc rc = judge_score(rows, judged, is_text ? EVALUATE_ACCURACY : EVALUATE_MACRO_F1, c,
+                                 arena, &value, err);
 
         if (rc)
             return rc;
         sum += value;
     }
-    *ret_value = sum / (double)n_fields;
+    *ret_value = sum / (double)n_columns;
     return RC_OK;
 }

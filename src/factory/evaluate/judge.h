@@ -4,6 +4,11 @@
  * Scores are of the answer the decider holds best, whether or not it is sure enough to give it; a
  * row without one (refused, an undetermined fact or rule, rules in conflict) counts as wrong.
  * Coverage and precision are of the answers it gives.
+ *
+ * There is a column for each output field, those of labels first. A text has no true value to agree
+ * with: its column says whether the first text that was written is the answer (1) or not (0), and
+ * the truth of every row is 1. So its accuracy is the share of first attempts, with the intervals
+ * and paired comparisons of any other.
  */
 #ifndef FACTORY_JUDGE_H
 #define FACTORY_JUDGE_H
@@ -12,24 +17,33 @@
 #include "factory/evaluate/calibration.h"
 #include "factory/evaluate/intervals.h"
 
+static inline size_t judge_n_columns(const struct spec *spec)
+{
+    return spec->n_fields + spec->n_open;
+}
+
 /* Labelled rows of one split. */
 struct judge_rows {
     const struct spec *spec;
     size_t n;
     struct decide_row *rows; /* (n,) */
-    uint32_t *truth;         /* (n_fields, n) values, see struct spec_field */
+    const struct str *ids;   /* (n,) */
+    uint32_t *truth;         /* (n_columns, n) values, see struct spec_field; 1 of texts */
+    struct str *written;     /* (n_open, n) */
     bool *in_slice;          /* (n_slices, n) */
 };
 
 struct judged {
     size_t n;
-    size_t n_labels;    /* of all fields together */
-    uint32_t *answers;  /* (n_fields, n) value or EVALUATE_NO_ANSWER */
-    double *confidence; /* (n_fields, n), 0 without an answer */
-    float *scores;      /* (n, n_labels) of the model, before calibration */
-    bool *has_scores;   /* (n,) */
-    bool *given;        /* (n,) */
-    bool *violates;     /* (n,) given against a must-rule: none by construction, noted anyway */
+    size_t n_labels;     /* of all fields together */
+    uint32_t *answers;   /* (n_columns, n) value or EVALUATE_NO_ANSWER; 0 or 1 of texts */
+    double *confidence;  /* (n_fields, n), 0 without an answer */
+    float *scores;       /* (n, n_labels) of the model, before calibration */
+    bool *has_scores;    /* (n,) */
+    bool *given;         /* (n,) */
+    bool *violates;      /* (n,) given against a must-rule: none by construction, noted anyway */
+    struct str *texts;   /* (n_open, n) as answered; empty without an answer */
+    struct str *reasons; /* (n,) why there is no answer; empty with one */
     size_t n_given, n_violations;
 };
 
@@ -62,11 +76,11 @@ MUST_CHECK enum rc judge_slice_answers(const struct judge_rows *rows, size_t sli
                                        const struct judged *judged, struct arena *arena,
                                        const struct judged **ret_judged, struct err *err);
 
-/* Answers of field f beside the truth; b may be NULL. */
+/* Answers of a column beside the truth; b may be NULL. */
 struct evaluate_rows judge_pair(const struct judge_rows *rows, const struct judged *a,
-                                const struct judged *b, size_t field);
+                                const struct judged *b, size_t column);
 
-/* A score of one field. RC_NOMEM. */
+/* A score of one column. RC_NOMEM. */
 MUST_CHECK enum rc judge_score(const struct judge_rows *rows, const struct judged *judged,
                                enum evaluate_metric metric, size_t field, struct arena *arena,
                                double *ret_value, struct err *err);
@@ -84,9 +98,10 @@ MUST_CHECK enum rc judge_reliability(const struct judge_rows *rows, const struct
                                      size_t field, struct arena *arena, struct evaluate_bin *bins,
                                      double *ret_ece, struct err *err);
 
-/* Mean macro-F1 over the fields: what candidates are ordered by when none meets the gates. */
-MUST_CHECK enum rc judge_mean_f1(const struct judge_rows *rows, const struct judged *judged,
-                                 struct arena *arena, double *ret_value, struct err *err);
+/* What candidates are ordered by when none meets the gates: the mean over the columns of macro-F1,
+ * of a text of the share of first attempts. */
+MUST_CHECK enum rc judge_merit(const struct judge_rows *rows, const struct judged *judged,
+                               struct arena *arena, double *ret_value, struct err *err);
 
 /* Right answers of a field among those given. */
 size_t judge_count_right(const struct judge_rows *rows, const struct judged *judged, size_t field);

@@ -194,7 +194,7 @@ enum rc judge_calibrate(const struct decide_parts *parts, const struct judge_row
 
     for (size_t f = 0; f < spec->n_fields && rc == RC_OK; first += spec->fields[f++].n_labels)
         rc = fit_temperature(rows, judged, f, first, arena, &temperatures[f], err);
-    if (rc == RC_OK && has_must_rule(spec))
+    if (rc == RC_OK && spec->n_fields > 0 && has_must_rule(spec))
         rc = fit_factor(parts, rows, judged, temperatures, err);
     if (rc)
         return rc;

@@ -66,19 +66,19 @@ enum rc judge_slice_rows(const struct judge_rows *rows, size_t slice, struct are
                          struct judge_rows *ret_rows, struct err *err)
 {
     const bool *in = rows->in_slice + slice * rows->n;
-    size_t n_fields = rows->spec->n_fields, at = 0;
+    size_t n_columns = judge_n_columns(rows->spec), at = 0;
     struct judge_rows part = { .spec = rows->spec, .n = count(in, rows->n) };
 
     part.rows = arena_array(arena, struct decide_row, part.n + 1);
-    part.truth = arena_array(arena, uint32_t, n_fields * part.n + 1);
+    part.truth = arena_array(arena, uint32_t, n_columns * part.n + 1);
     if (!part.rows || !part.truth)
         return arena_fail(arena, err, "rows of a slice");
     for (size_t i = 0; i < rows->n; i++) {
         if (!in[i])
             continue;
         part.rows[at] = rows->rows[i];
-        for (size_t f = 0; f < n_fields; f++)
-            part.truth[f * part.n + at] = rows->truth[f * rows->n + i];
+        for (size_t c = 0; c < n_columns; c++)
+            part.truth[c * part.n + at] = rows->truth[c * rows->n + i];
         at++;
     }
     *ret_rows = part;
@@ -90,7 +90,8 @@ enum rc judge_slice_answers(const struct judge_rows *rows, size_t slice,
                             const struct judged **ret_judged, struct err *err)
 {
     const bool *in = rows->in_slice + slice * rows->n;
-    size_t n_fields = rows->spec->n_fields, n = count(in, rows->n), at = 0;
+    size_t n_fields = rows->spec->n_fields, n_columns = judge_n_columns(rows->spec);
+    size_t n = count(in, rows->n), at = 0;
 
     *ret_judged = NULL;
     if (!judged)
@@ -100,7 +101,7 @@ enum rc judge_slice_answers(const struct judge_rows *rows, size_t slice,
     if (!part)
         return arena_fail(arena, err, "answers of a slice");
     part->n = n;
-    part->answers = arena_array(arena, uint32_t, n_fields * n + 1);
+    part->answers = arena_array(arena, uint32_t, n_columns * n + 1);
     part->confidence = arena_array(arena, double, n_fields *n + 1);
     part->given = arena_array(arena, bool, n + 1);
     part->violates = arena_array(arena, bool, n + 1);
@@ -109,10 +110,10 @@ enum rc judge_slice_answers(const struct judge_rows *rows, size_t slice,
     for (size_t i = 0; i < rows->n; i++) {
         if (!in[i])
             continue;
-        for (size_t f = 0; f < n_fields; f++) {
-            part->answers[f * n + at] = judged->answers[f * rows->n + i];
+        for (size_t c = 0; c < n_columns; c++)
+            part->answers[c * n + at] = judged->answers[c * rows->n + i];
+        for (size_t f = 0; f < n_fields; f++)
             part->confidence[f * n + at] = judged->confidence[f * rows->n + i];
-        }
         part->given[at] = judged->given[i];
         part->violates[at++] = judged->violates[i];
     }

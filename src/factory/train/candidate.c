@@ -9,6 +9,8 @@ const char *candidate_name(enum spec_candidate kind)
     case SPEC_FROZEN: return "frozen";
     case SPEC_FINETUNED: return "finetuned";
     case SPEC_BLEND: return "blend";
+    case SPEC_PROMPTED: return "prompted";
+    case SPEC_LORA: return "lora";
     }
     return "";
 }

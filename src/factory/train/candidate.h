@@ -8,6 +8,7 @@
 #define FACTORY_CANDIDATE_H
 
 #include "engine/adapter.h"
+#include "engine/model/decoder_base.h"
 #include "engine/model/encoder_base.h"
 #include "factory/build.h"
 #include "spec/spec.h"
@@ -17,17 +18,19 @@ enum { CANDIDATE_ADAPTER_BYTES_MAX = 512 << 20 };
 /* What the model reads of the rows of one split, and the labels. */
 struct candidate_rows {
     size_t n;
-    const struct str *texts; /* (n,) */
-    const uint32_t *labels;  /* (n_fields, n) */
+    const struct str *texts;   /* (n,) */
+    const uint32_t *labels;    /* (n_fields, n) */
+    const struct str *written; /* (n,) when the output is a text */
 };
 
 struct candidate_job {
     const struct spec *spec;
     struct candidate_rows train, valid;
-    const struct encoder_base *base; /* NULL is enough for the linear one */
-    const struct adapter *start;     /* production's, to go on from; NULL: from the base */
-    const char *checkpoint_path;     /* of the fine-tuned one */
-    const char *stage;               /* what progress calls it */
+    const struct encoder_base *base;    /* NULL is enough for the linear one */
+    const struct decoder_base *decoder; /* of those that write */
+    const struct adapter *start;        /* production's, to go on from; NULL: from the base */
+    const char *checkpoint_path;        /* of the fine-tuned one and of LoRA */
+    const char *stage;                  /* what progress calls it */
     struct pool *pool;
     struct clock clock;
     build_progress_fn *progress; /* may be NULL */
@@ -43,6 +46,13 @@ MUST_CHECK enum rc candidate_frozen(const struct candidate_job *job, struct buf 
 MUST_CHECK enum rc candidate_finetuned(const struct candidate_job *job, struct buf *out,
                                        struct err *err);
 
+/* The base as it is: an adapter file without tensors. */
+MUST_CHECK enum rc candidate_prompted(const struct candidate_job *job, struct buf *out,
+                                      struct err *err);
+/* ret_loss: per token of what was written in the validation rows; NaN without a row that fits. */
+MUST_CHECK enum rc candidate_lora(const struct candidate_job *job, struct buf *out,
+                                  double *ret_loss, struct err *err);
+
 /* The parts of an encoder adapter and of a linear one in one file; shares (n_fields,): the linear
  * one's, see adapter.h. RC_CORRUPT, RC_LIMIT, RC_NOMEM. */
 MUST_CHECK enum rc candidate_blend(struct str encoder_file, struct str linear_file,
@@ -50,7 +60,7 @@ MUST_CHECK enum rc candidate_blend(struct str encoder_file, struct str linear_fi
 
 const char *candidate_name(enum spec_candidate kind); /* "linear", ... */
 
-/* The adapter's fields and labels are the spec's, in its order. */
+/* The adapter's fields and labels are the spec's, in its order; of one that writes it has none. */
 bool candidate_fits(const struct adapter *adapter, const struct spec *spec);
 
 #endif

@@ -178,7 +178,7 @@ enum rc candidate_frozen(const struct candidate_job *job, struct buf *out, struc
 
 enum rc candidate_finetuned(const struct candidate_job *job, struct buf *out, struct err *err)
 {
-    bool lora = job->spec->training.method == SPEC_LORA;
+    bool lora = job->spec->training.method == SPEC_METHOD_LORA;
 
     return train_and_release(job, lora ? TRAIN_LORA : TRAIN_FULL, out, err);
 }

@@ -11,8 +11,10 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 FROZEN = {
     "test": (50, "9a1033ba4aeaebd0ceae267094fed469cda234e9d72eda7e32fee0c529da7bdb"),
@@ -85,6 +87,13 @@ with (folder / "data" / "test.jsonl").open() as asked:
 check(made == floor.read_bytes(), f"{floor.name} is not what template.py writes")
 for line in made.decode().splitlines():
     check_row(json.loads(line))
+
+# The plain rows are what make_rows.py makes of the training triples.
+with tempfile.TemporaryDirectory() as name:
+    shutil.copytree(folder, pathlib.Path(name) / "copy")
+    subprocess.run([sys.executable, "-B", str(folder / "make_rows.py"), str(pathlib.Path(name) / "copy")], check=True)
+    made = (pathlib.Path(name) / "copy" / "data" / "plain.jsonl").read_bytes()
+    check(made == (folder / "data" / "plain.jsonl").read_bytes(), "plain.jsonl is not what make_rows.py writes")
 
 print("\n".join(failures) or f"{len(everything)} triples are as they were frozen")
 sys.exit(1 if failures else 0)

@@ -1,6 +1,7 @@
 /*
  * The must-rules of support/reply-draft are its closed list of promises. So: change a fact under a
- * reply that promises it, and a rule must break. Every row, every promised fact, every change.
+ * reply that promises it, and a rule must break. Every row, the written ones of training too, every
+ * promised fact, every change.
  */
 #include "tests/spec/example_rows.h"
 
@@ -110,6 +111,8 @@ static void change_each_fact(struct example *e, const struct json *row, const ch
         for (size_t o = 0; o < ARRAY_LEN(fact->others) && fact->others[o]; o++) {
             const struct json other = { .type = JSON_STRING, .text = str_of(fact->others[o]) };
 
+            if (str_equal(other.text, v->text))
+                continue;
             expect_caught(e, row, with(e, findings, fact->finding, &other), line, fact->finding);
         }
     }
@@ -176,12 +179,16 @@ static void every_mutation_of_a_promised_fact_breaks_a_rule(void **state)
     static void (*const mutate[])(struct example *, const struct json *,
                                   const char *) = { change_each_fact, take_back_each_deed,
                                                     turn_each_decision, swap_the_dates };
+    char written[4096];
     struct example e;
     (void)state;
 
     example_open(&e, dir);
-    for (size_t i = 0; i < ARRAY_LEN(mutate); i++)
+    test_source_path("examples/ecommerce/support/reply-draft/data/train.jsonl", written);
+    for (size_t i = 0; i < ARRAY_LEN(mutate); i++) {
+        example_each(&e, written, mutate[i]);
         example_each_row(&e, mutate[i]);
+    }
     print_message("# %zu of %zu mutations caught\n", n_caught, n_mutations);
     assert_true(n_mutations > 2800);
     assert_int_equal(n_caught, n_mutations);

@@ -237,7 +237,13 @@ static enum rc begin_row(const struct decider *decider, const struct decide_row 
                          row->input.context.entries[i].value);
     for (size_t t = 0; t < spec->n_tables; t++)
         decide_scope_add(&row->scope, parts->tables[t].name, parts->tables[t].rows);
-    return compute_facts(decider, row, asked->now_ms, arena, result, err);
+    if (!asked->facts)
+        return compute_facts(decider, row, asked->now_ms, arena, result, err);
+    result->facts = *asked->facts;
+    for (size_t i = 0; i < result->facts.context.n; i++)
+        decide_scope_add(&row->scope, result->facts.context.entries[i].key,
+                         result->facts.context.entries[i].value);
+    return RC_OK;
 }
 
 static enum rc prepare_row(const struct decider *decider, const struct decide_row *asked,

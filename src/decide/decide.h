@@ -86,8 +86,11 @@ struct decide_row {
     int64_t now_ms;           /* the recorded time, Unix milliseconds: what now() answers */
     const float *scores;      /* (n_labels,) as decide_result has them; NULL: the model is run.
                                  For calibration, which asks the same rows again and again. */
-    const struct str *texts;  /* (n_open,) what stands in the open fields, borrowed by the result;
-                                 NULL: the author writes it. For evaluation of given texts */
+    const struct feel_value
+        *facts;              /* as decide_result has them for this input and time, with a
+                                verdict other than DECIDE_FACT_UNDETERMINED; NULL: computed */
+    const struct str *texts; /* (n_open,) what stands in the open fields, borrowed by the result;
+                                NULL: the author writes it. For evaluation of given texts */
 };
 
 enum decide_verdict {

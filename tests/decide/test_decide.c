@@ -503,6 +503,29 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     close_desk(&desk);
 }
 
+static void facts_that_are_given_are_not_computed_again(void **state)
+{
+    struct decide_result result;
+    struct desk desk;
+    struct err err = { 0 };
+    (void)state;
+
+    open_desk(&desk);
+    const char *large = "{\"text\":\"hello\",\"tier\":\"standard\",\"total\":2000}";
+    const char *small = "{\"text\":\"hello\",\"tier\":\"standard\",\"total\":20}";
+    struct decide_result of_large = decide_one(&desk, large, sure_bill_low);
+    struct decide_result of_small = decide_one(&desk, small, sure_bill_low);
+    struct decide_row row = { .input = parse(&desk, small),
+                              .scores = sure_bill_low,
+                              .facts = &of_large.facts };
+
+    assert_int_equal(decide_rows(desk.decider, &row, 1, NULL, &desk.arena, &result, &err), RC_OK);
+    assert_int_not_equal(of_small.best, of_large.best);
+    assert_int_equal(result.best, of_large.best);
+    assert_int_equal(result.facts.context.n, 2);
+    close_desk(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +533,7 @@ int main(void)
         cmocka_unit_test(a_must_rule_strikes_out_what_breaks_it_and_confidence_follows),
         cmocka_unit_test(a_broken_should_rule_is_reported_and_the_answer_stands),
         cmocka_unit_test(rules_that_leave_nothing_abstain_and_are_named),
+        cmocka_unit_test(facts_that_are_given_are_not_computed_again),
         cmocka_unit_test(what_is_undetermined_abstains),
         cmocka_unit_test(low_confidence_abstains_with_a_suggestion),
         cmocka_unit_test(temperature_changes_confidence_and_not_the_answer),

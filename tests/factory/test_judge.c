@@ -19,6 +19,21 @@ static const char spec_text[] =
     "  both: count(output.reasons) = 2\n"
     "data: [{path: rows.jsonl}]\n";
 
+static const char ruled_text[] =
+    "slm: check\n"
+    "input: {type: object, properties: {n: {type: integer}}, required: [n]}\n"
+    "output:\n"
+    "  type: object\n"
+    "  properties:\n"
+    "    reasons: {type: array, uniqueItems: true, items: {enum: [price, terms]}}\n"
+    "facts: {agreed: n > 3}\n"
+    "rules:\n"
+    "  - name: R1\n"
+    "    text: agreed terms are no reason\n"
+    "    when: agreed\n"
+    "    must: not(list contains(reasons, \"terms\"))\n"
+    "data: [{path: rows.jsonl}]\n";
+
 struct desk {
     struct arena arena;
     struct spec *spec;
@@ -36,7 +51,7 @@ static const struct json *parse(struct desk *desk, const char *text)
     return v;
 }
 
-static void open_desk(struct desk *desk, const float *scores)
+static void open_desk_of(struct desk *desk, const char *text, const float *scores)
 {
     struct problems problems;
     struct err err = { 0 };
@@ -44,8 +59,7 @@ static void open_desk(struct desk *desk, const float *scores)
     arena_init(&desk->arena, 64 << 20);
     problem_init(&problems, &desk->arena);
     assert_int_equal(
-        spec_parse(str_of(spec_text), "slm.yaml", &desk->arena, &desk->spec, &problems, &err),
-        RC_OK);
+        spec_parse(str_of(text), "slm.yaml", &desk->arena, &desk->spec, &problems, &err), RC_OK);
     assert_int_equal(problems.n_errors, 0);
     desk->rows = (struct judge_rows){ .spec = desk->spec, .n = ROWS };
     desk->rows.rows = arena_array(&desk->arena, struct decide_row, ROWS);
@@ -55,6 +69,11 @@ static void open_desk(struct desk *desk, const float *scores)
     for (size_t i = 0; i < ROWS; i++)
         desk->rows.rows[i].input = parse(desk, "{\"n\":5}");
     assert_int_equal(judge_constant(&desk->rows, scores, &desk->arena, &desk->scores, &err), RC_OK);
+}
+
+static void open_desk(struct desk *desk, const float *scores)
+{
+    open_desk_of(desk, spec_text, scores);
 }
 
 /* Both labels have the odds e^a, and are in three of four sets: T makes e^(a / T) of it 3. */
@@ -75,6 +94,30 @@ static void the_temperature_makes_labels_as_likely_as_they_are(void **state)
                                      &guaranteed, &err),
                      RC_OK);
     if (fabs(calibration.temperature - 3.0 / log(3.0)) > 1e-3)
+        fail_msg("temperature %g, want %g", calibration.temperature, 3.0 / log(3.0));
+    arena_release(&desk.arena);
+}
+
+/* Price is right in three of four rows and terms, which the rule forbids, never: of all labels
+ * seven in eight are as the model says, T = 3 / ln 7; of the answers under the rule only three in
+ * four. */
+static void under_must_rules_temperatures_fit_what_the_rules_leave(void **state)
+{
+    static const float scores[] = { 3.0f, -3.0f };
+    struct decide_calibration calibration;
+    struct desk desk;
+    bool guaranteed;
+    struct err err = { 0 };
+    (void)state;
+
+    open_desk_of(&desk, ruled_text, scores);
+    for (size_t i = 0; i < ROWS; i++)
+        desk.rows.truth[i] = i % 4 != 0;
+    struct decide_parts parts = { .spec = desk.spec, .calibration = &calibration };
+    assert_int_equal(judge_calibrate(&parts, &desk.rows, desk.scores, &desk.arena, &calibration,
+                                     &guaranteed, &err),
+                     RC_OK);
+    if (fabs(calibration.temperature * log(3.0) / 3.0 - 1.0) > 0.01)
         fail_msg("temperature %g, want %g", calibration.temperature, 3.0 / log(3.0));
     arena_release(&desk.arena);
 }
@@ -150,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_temperature_makes_labels_as_likely_as_they_are),
+        cmocka_unit_test(under_must_rules_temperatures_fit_what_the_rules_leave),
         cmocka_unit_test(a_slice_sees_input_output_and_tags),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };

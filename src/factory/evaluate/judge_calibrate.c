@@ -5,7 +5,10 @@
 
 #define CALIBRATE_DELTA 0.05 /* a threshold's guarantee may fail for one draw of rows in twenty */
 
-enum { FACTOR_STEPS = 14 };
+enum {
+    FACTORS = 15, /* tried in one pass over the rows; two passes come to a hundredth */
+    CALIBRATE_BYTES_MAX = 64 << 20,
+};
 
 /* What a model said of one field, as choices between classes. Each label of a set is a choice of
  * two, in or out: softmax of {odds, 0} is its probability. */
@@ -82,38 +85,70 @@ enum rc judge_shares(const struct judge_rows *rows, const struct judged *a, cons
     return RC_OK;
 }
 
-/* Mean log loss of the confidences after masking, over all fields, temperatures times factor. */
-static enum rc masked_loss(const struct decide_parts *parts, const struct judge_rows *rows,
-                           const struct judged *scores, const double *temperatures, double factor,
-                           double *ret_loss, struct err *err)
+/* The confidences of some rows after masking, under several factors of the temperatures. */
+struct factors {
+    const struct decider *deciders[FACTORS];
+    double loss[FACTORS]; /* sums of log losses over rows and fields */
+};
+
+static enum rc factors_open(const struct decide_parts *parts, const double *temperatures,
+                            const double *factor, struct arena *arena, struct factors *ret_factors,
+                            struct err *err)
 {
-    struct decide_calibration calibration[SPEC_FIELDS_MAX];
-    struct decide_parts tried = *parts;
-    struct judged *judged = NULL;
-    struct decider *decider;
-    struct arena arena;
-    double loss = 0.0;
-    size_t n = 0;
+    size_t n_fields = parts->spec->n_fields;
+    enum rc rc = RC_OK;
 
-    for (size_t f = 0; f < parts->spec->n_fields; f++)
-        calibration[f] = (struct decide_calibration){ temperatures[f] * factor, 0.0 };
-    tried.calibration = calibration;
-    arena_init(&arena, (size_t)1 << 30);
-    enum rc rc = decide_open(&tried, &arena, &decider, err);
-    if (rc == RC_OK)
-        rc = judge_run(decider, rows, scores, NULL, &arena, &judged, err);
-    for (size_t i = 0; rc == RC_OK && i < parts->spec->n_fields * rows->n; i++) {
-        if (judged->answers[i] == EVALUATE_NO_ANSWER)
-            continue;
-        bool right = judged->answers[i] == rows->truth[i];
-        double p = right ? judged->confidence[i] : 1.0 - judged->confidence[i];
+    *ret_factors = (struct factors){ 0 };
+    for (size_t k = 0; k < FACTORS && rc == RC_OK; k++) {
+        struct decide_calibration *c = arena_array(arena, struct decide_calibration, n_fields);
+        struct decide_parts tried = *parts;
+        struct decider *decider = NULL;
 
-        loss -= log(fmax(p, 1e-12));
-        n++;
+        if (!c)
+            return arena_fail(arena, err, "calibration");
+        for (size_t f = 0; f < n_fields; f++)
+            c[f] = (struct decide_calibration){ temperatures[f] * factor[k], 0.0 };
+        tried.calibration = c;
+        rc = decide_open(&tried, arena, &decider, err);
+        ret_factors->deciders[k] = decider;
     }
-    arena_release(&arena);
-    if (rc == RC_OK)
-        *ret_loss = n ? loss / (double)n : 0.0;
+    return rc;
+}
+
+static double log_loss(const struct judge_rows *rows, size_t i, const struct decide_result *result)
+{
+    size_t values[SPEC_FIELDS_MAX];
+    double loss = 0.0;
+
+    if (result->verdict != DECIDE_ANSWERED && result->verdict != DECIDE_LOW_CONFIDENCE)
+        return 0.0;
+    spec_values_of(rows->spec, result->best, values);
+    for (size_t f = 0; f < rows->spec->n_fields; f++) {
+        bool right = values[f] == rows->truth[f * rows->n + i];
+
+        loss -= log(fmax(right ? result->confidence[f] : 1.0 - result->confidence[f], 1e-12));
+    }
+    return loss;
+}
+
+/* Facts are computed once, the answer is chosen under each factor. */
+static enum rc add_losses(struct factors *factors, const struct judge_rows *rows, size_t i,
+                          const float *scores, struct arena *arena, struct err *err)
+{
+    struct decide_row asked = rows->rows[i];
+    struct decide_result first, result;
+
+    asked.scores = scores;
+    enum rc rc = decide_rows(factors->deciders[0], &asked, 1, NULL, arena, &first, err);
+    if (rc || !first.has_best)
+        return rc;
+    asked.facts = &first.facts;
+    factors->loss[0] += log_loss(rows, i, &first);
+    for (size_t k = 1; k < FACTORS && rc == RC_OK; k++) {
+        rc = decide_rows(factors->deciders[k], &asked, 1, NULL, arena, &result, err);
+        if (rc == RC_OK)
+            factors->loss[k] += log_loss(rows, i, &result);
+    }
     return rc;
 }
 
@@ -125,29 +160,48 @@ static bool has_must_rule(const struct spec *spec)
     return false;
 }
 
-/* Ternary search for the factor over [1/2, 2] in logarithms. */
+/* The factor of least log loss among FACTORS from low to high, both included. */
+static enum rc best_factor(const struct decide_parts *parts, const struct judge_rows *rows,
+                           const struct judged *judged, const double *temperatures, double low,
+                           double high, double *ret_factor, struct err *err)
+{
+    double factor[FACTORS];
+    struct factors factors;
+    struct arena arena, of_row;
+    size_t best = 0;
+
+    for (size_t k = 0; k < FACTORS; k++)
+        factor[k] = low * pow(high / low, (double)k / (FACTORS - 1));
+    arena_init(&arena, CALIBRATE_BYTES_MAX);
+    arena_init(&of_row, FACTORS * (size_t)(DECIDE_ROW_BYTES_MAX + DECIDE_JOINT_BYTES_MAX));
+    enum rc rc = factors_open(parts, temperatures, factor, &arena, &factors, err);
+    for (size_t i = 0; i < rows->n && rc == RC_OK; i++) {
+        if (judged->has_scores[i])
+            rc = add_losses(&factors, rows, i, judged->scores + i * judged->n_labels, &of_row, err);
+        arena_reset(&of_row);
+    }
+    arena_release(&of_row);
+    arena_release(&arena);
+    for (size_t k = 1; k < FACTORS; k++)
+        if (factors.loss[k] < factors.loss[best])
+            best = k;
+    *ret_factor = factor[best];
+    return rc;
+}
+
+/* The factor over [1/2, 2]: the best of a coarse grid, then of a fine one around it. */
 static enum rc fit_factor(const struct decide_parts *parts, const struct judge_rows *rows,
                           const struct judged *judged, double *temperatures, struct err *err)
 {
-    double low = log(0.5), high = log(2.0);
+    double step = pow(4.0, 1.0 / (FACTORS - 1)), factor = 1.0;
+    enum rc rc = best_factor(parts, rows, judged, temperatures, 0.5, 2.0, &factor, err);
 
-    for (size_t step = 0; step < FACTOR_STEPS; step++) {
-        double left = low + (high - low) / 3.0, right = high - (high - low) / 3.0;
-        double left_loss = 0.0, right_loss = 0.0;
-        enum rc rc = masked_loss(parts, rows, judged, temperatures, exp(left), &left_loss, err);
-
-        if (rc == RC_OK)
-            rc = masked_loss(parts, rows, judged, temperatures, exp(right), &right_loss, err);
-        if (rc)
-            return rc;
-        if (left_loss < right_loss)
-            high = right;
-        else
-            low = left;
-    }
-    for (size_t f = 0; f < parts->spec->n_fields; f++)
-        temperatures[f] *= exp((low + high) / 2.0);
-    return RC_OK;
+    if (rc == RC_OK)
+        rc = best_factor(parts, rows, judged, temperatures, fmax(factor / step, 0.5),
+                         fmin(factor * step, 2.0), &factor, err);
+    for (size_t f = 0; f < parts->spec->n_fields && rc == RC_OK; f++)
+        temperatures[f] *= factor;
+    return rc;
 }
 
 static enum rc fit_thresholds(const struct decide_parts *parts, const struct judge_rows *rows,

@@ -132,6 +132,7 @@ def check_splits_are_apart(rows):
     written = [words_to_read(row) for row in files["test_written"]]
     vendor_words = {plain(word) for row in files["test_written"] for word in row["input"]["vendor"].split()}
     texts = {about: set().union(*(row[about] for row in written)) for about in READ}
+    texts_of = {split: {text for row in rows[split] for about in ("terms", "void") for text in words_to_read(row)[about]} for split in SPLITS}
     for i, split in enumerate(SPLITS):
         for other in SPLITS[:i]:
             for name in bank[split]:
@@ -143,6 +144,8 @@ def check_splits_are_apart(rows):
         for about in READ:
             shared = texts[about] & phrases[about]
             check(not shared, f"the written cases and {split} share {sorted(shared)[:3]}")
+        shared = texts_of[split] & set().union(*(texts_of[other] for other in SPLITS[:i]))
+        check(not shared, f"{split} shares notes or terms with a split before it: {sorted(shared)[:3]}")
         shared = vendor_words & bank[split]["names"]
         check(not shared, f"vendors of the written cases have words of {split}: {sorted(shared)[:3]}")
 

@@ -12,11 +12,12 @@ import decimal
 import json
 import pathlib
 import random
+import re
 import sys
 
 from vendor_names import Vendor, plain
 
-SEED = 20261123
+SEED = 20261125
 N_TRAIN, N_VALIDATION, N_UNSEEN = 6000, 400, 800
 READ = ("vendor", "order", "terms", "void")       # what only reading decides
 COUNTED = ("totals", "tax", "duplicate", "vendor", "order", "terms")  # what arithmetic and look-up decide
@@ -36,7 +37,7 @@ cent = decimal.Decimal("0.01")
 
 
 class Phrases:
-    """The phrase banks of one split."""
+    """The phrase banks of one split. [a|b] in a phrase is one of them."""
 
     def __init__(self, folder, split):
         read = lambda name: (folder / "phrases" / split / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -44,6 +45,10 @@ class Phrases:
         self.terms, self.sooner, self.void, self.fine, self.names = map(read, ("terms", "sooner", "void", "fine", "names"))
         trades = (folder / "phrases" / "trades.txt").read_text(encoding="utf-8").splitlines()
         self.trades = [tuple(line.split(" | ")) for line in trades]
+
+
+def one_of_each(rng, phrase):
+    return re.sub(r"\[([^][]*)\]", lambda choice: rng.choice(choice[1].split("|")), phrase).strip()
 
 
 def duration(rng, days):
@@ -58,14 +63,22 @@ def terms_in_words(rng, phrases, days, sooner):
         frame = rng.choice(phrases.terms)
         asked = rng.choice([d for d in WORDS if d <= 0.8 * days]) if sooner else \
             days if rng.random() < 0.6 else rng.choice([d for d in WORDS if d >= days])
-    return frame.replace("{n}", str(asked)).replace("{d}", duration(rng, asked))
+    return one_of_each(rng, frame).replace("{n}", str(asked)).replace("{d}", duration(rng, asked))
 
 
-def note(rng, bank):
+def sentence(rng, bank):
     number = rng.choice(["RE-%d", "%d", "INV %d", "R%d", "F/%d"]) % rng.randrange(100, 99999)
     day = rng.choice(["3 May", "12.04.", "June 2", "the 9th", "17 March", "28 Feb"])
-    text = rng.choice(bank).replace("{n}", number).replace("{t}", day)
-    return (text[0].upper() + text[1:] if rng.random() < 0.5 else text) + rng.choice(["", "", "", ".", "!"])
+    text = one_of_each(rng, rng.choice(bank)).replace("{n}", number).replace("{t}", day)
+    return text[0].upper() + text[1:] if rng.random() < 0.5 else text
+
+
+def note(rng, phrases, is_void):
+    """A sentence; of seven, one has another that makes nothing void before or behind it."""
+    said = [sentence(rng, phrases.void if is_void else phrases.fine)]
+    if rng.random() < 1 / 7:
+        said.insert(rng.randrange(2), sentence(rng, phrases.fine))
+    return ". ".join(said) + rng.choice(["", "", "", ".", "!"])
 
 
 class Maker:
@@ -85,7 +98,7 @@ class Maker:
                 break
         self.tables["vendors"].append((vendor.vat_id, vendor.name, vendor.trades_as, vendor.country))
         self.tables["contracts"].append((vendor.vat_id, vendor.days, f"{vendor.days} days net"))
-        vendor.orders = []
+        vendor.orders, vendor.dates = [], set()
         vendor.next_number = self.rng.randrange(100, 90000)
         return vendor
 
@@ -95,7 +108,7 @@ class Maker:
         self.n += 1
         how = dict.fromkeys(READ, "plain") | (how or {})
         order, ordered = self._order(vendor)
-        date = datetime.date(2026, 1, 5) + datetime.timedelta(days=rng.randrange(320))
+        date = self._date_of(vendor)
         vendor.next_number += rng.randrange(1, 30)
         invoice = {"vendor": self._seller(vendor, how["vendor"]), "vendor_id": vendor.vat_id,
                    "number": rng.choice(["RE-", "INV-", "", "2026/"]) + str(vendor.next_number), "date": str(date)}
@@ -108,13 +121,21 @@ class Maker:
         elif rng.random() < 0.5:
             invoice["terms"] = f"{vendor.days} days net"
         if how["void"] != "plain":
-            invoice["notes"] = note(rng, self.phrases.void if how["void"] == "wrong" else self.phrases.fine)
+            invoice["notes"] = note(rng, self.phrases, how["void"] == "wrong")
         for reason in counted:
             getattr(self, f"_break_{reason}")(invoice, vendor, date)
         reasons = [r for r in ("totals", "tax", "duplicate", "vendor", "order", "terms", "void") if r in counted or how.get(r) == "wrong"]
         return {"id": f"{self.split}-{self.n:05d}", "input": invoice,
                 "output": {"decision": "rejected" if reasons else "approved", "reasons": reasons},
                 "tags": {"kind": kind}}
+
+    def _date_of(self, vendor):
+        """A date of its own: equal order, date and total would make an invoice the duplicate of another."""
+        while True:
+            date = datetime.date(2026, 1, 5) + datetime.timedelta(days=self.rng.randrange(320))
+            if date not in vendor.dates:
+                vendor.dates.add(date)
+                return date
 
     def _seller(self, vendor, how):
         if how == "plain":
@@ -234,9 +255,9 @@ def training_rows(maker, n):
     rng = maker.rng
     for _ in range(n):
         kind = rng.random()
-        if kind < 0.55:
-            yield maker.row("one", {rng.choice(READ + ("order",)): rng.choice(["wrong", "in words"])})
-        elif kind < 0.9:
+        if kind < 0.6:
+            yield maker.row("one", {rng.choices(READ, [4, 4, 2, 4])[0]: rng.choice(["wrong", "in words"])})
+        elif kind < 0.92:
             yield maker.row("several", some_to_read(rng, 0.25, 0.4))
         elif kind < 0.95:
             yield maker.row("plain")

@@ -12,10 +12,18 @@ WRITTEN_OUT = {"GmbH": "Gesellschaft mit beschränkter Haftung", "AG": "Aktienge
                "B.V.": "BV", "S.r.l.": "Srl", "S.p.A.": "SpA", "Lda": "Limitada", "S.L.": "Sociedad Limitada",
                "sp. z o.o.": "Sp. z o. o.", "ApS": "Aps", "SA": "Société Anonyme", "NV": "N.V.", "S.A.": "SA"}
 FAMILIES = ["& Söhne", "& Sons", "& Partner", "et Fils", "& Co", "& Brothers"]
-BRANCHES = ["Nord", "Vertrieb", "International", "Group Sales", "Online", "Deutschland", "Europe", "Versand", "Shop"]
+BRANCHES = ["Nord", "Vertrieb", "International", "Group Sales", "Online", "Deutschland", "Europe", "Versand", "Shop", "Nord-West-Versand",
+            "Fachhandel", "Großhandel", "Wholesale", "Import", "Export", "Import-Export", "Lager Süd", "Warehouse", "Depot", "Center", "Centre",
+            "Zentrum", "Werk 2", "Werke", "Works", "Workshop", "Werkstatt", "Manufaktur", "Atelier", "Studio", "Fachmarkt", "Outlet",
+            "Professional", "Pro", "Plus", "Premium", "Quality", "Original", "Classic", "Express", "24", "Family Business", "Familienbetrieb",
+            "Meisterbetrieb", "Fachbetrieb", "Team", "Accounts", "Buchhaltung", "Billing", "Rechnungsstelle", "Customer Care", "Export Sales",
+            "since 1923", "seit 1898", "Kiel", "Graz", "Bremen", "Galway", "Bilbao", "Porto", "Lille", "Gdansk", "Malmö", "Aarhus", "Torino"]
 OTHERS_OF_A_GROUP = ["Holding", "Inkasso", "Leasing", "Factoring", "Finance", "Collections", "Beteiligungen", "Capital",
-                     "Immobilien", "Real Estate", "Insurance", "Ventures"]
-FIRST_NAMES = ["Anna", "Karl", "Marie", "John", "Lena", "Paul", "Eva", "Tom", "Rosa", "Jan", "Ines", "Mark"]
+                     "Immobilien", "Real Estate", "Insurance", "Ventures", "Grundbesitz", "Verwaltung", "Treuhand", "Invest", "Investments",
+                     "Bank", "Credit", "Debt Recovery", "Trust", "Foundation", "Stiftung", "Versicherungen", "Properties", "Asset Management",
+                     "Pension Fund", "Financial Services", "Forderungsmanagement", "Vermögensverwaltung"]
+FIRST_NAMES = ["Anna", "Karl", "Marie", "John", "Lena", "Paul", "Eva", "Tom", "Rosa", "Jan", "Ines", "Mark", "Peter", "Sofia", "Hans",
+               "Julia", "Pierre", "Carlos", "Giulia", "Niamh", "Sven", "Katarzyna", "Michael", "Elena", "Dr. Max", "Luis", "Emma", "Oskar"]
 ENDINGS = "mann son berg ski czyk er ini elli ford ton wood sen stein hof i a es ez s e el in dal bach feld au ham ley".split()
 SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ø": "o", "Ø": "O", "ł": "l",
                          "Ł": "L"})
@@ -65,7 +73,7 @@ class Vendor:
         if self.trade and rng.random() < 0.35:
             without = name.replace(f" {self.trade}", "")
             name = rng.choice([without, name.replace(self.trade, rng.choice(self.trades)), f"{self.trade} {without}"])
-        if rng.random() < 0.12:
+        if rng.random() < 0.3:
             name += " " + rng.choice(BRANCHES)
         form = rng.random()
         if form < 0.65:

@@ -91,16 +91,19 @@ def an_error_under_json_is_json(world):
 
 
 @story
-def a_new_workspace_team_and_slm_are_without_errors_and_build(world):
-    world.shoal("new", "workspace", "acme")
+def a_new_workspace_team_and_slm_lead_to_answers_by_what_each_says_is_next(world):
+    assert "Next: cd acme, and shoal new team TEAM" in world.shoal("new", "workspace", "acme").err
     acme = world.folder / "acme"
     assert "0 errors" in world.shoal("check", cwd=acme).out
     for team in ("support", "finance"):
-        world.shoal("new", "team", team, cwd=acme)
-    world.shoal("new", "slm", "support/inbox", cwd=acme)
+        assert f"Next: shoal new slm {team}/SLM" in world.shoal("new", "team", team, cwd=acme).err
+    assert "shoal build support/inbox" in world.shoal("new", "slm", "support/inbox", cwd=acme).err
     assert "1 spec checked, 0 errors" in world.shoal("check", cwd=acme).out
-    built = world.shoal("build", "support/inbox", cwd=acme, status=None)
-    assert "support/inbox @1 is rejected" in built.out, "thirty rows are too few to beat the floors"
+    assert "next: shoal promote support/inbox @1" in world.shoal("build", "support/inbox", cwd=acme).out
+    world.shoal("promote", "support/inbox", "@1", cwd=acme)
+    answer = world.shoal("decide", "support/inbox", "--json", cwd=acme,
+                         stdin='{"text": "the invoice is wrong, I need it today", "tier": "business"}').json()
+    assert answer["output"] == {"topic": "billing", "urgent": True}, answer
 
 
 @story

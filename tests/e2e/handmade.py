@@ -140,6 +140,26 @@ class Workspace:
         return self.shoal("key", "create", "tester", f"--team={self.team}", *flags).out.strip()
 
 
+class Writer(Workspace):
+    """An SLM that writes. Its base, tiny-writer, is a decoder that says what the steps are (tools/tiny_decoder.py); its
+    version is that base as it is."""
+
+    def __init__(self, world, steps, **options):
+        super().__init__(world, examples={}, **options)
+        folder = world.home / "bases/tiny-writer"
+        subprocess.run([sys.executable, SOURCE / "tools/tiny_decoder.py", folder, json.dumps(steps)], check=True)
+        model = (folder / "model.gguf").read_bytes()
+        described = {"architecture": "llama", "name": "tiny-writer",
+                     "files": {"model.gguf": {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}}}
+        self.base = world.home / "bases/tiny-writer.json"
+        self.base.write_bytes(canonical(described))
+
+    def adapter(self, base, scale):
+        header = json.dumps({"__metadata__": {"format": "shoal-adapter/1", "kind": "prompted", "base": base}}).encode()
+        header += b" " * (-len(header) % 8)
+        return struct.pack("<Q", len(header)) + header
+
+
 def decide(process, key, text, tier="standard", idempotency=None, headers=None, **more):
     headers = {"authorization": f"Bearer {key}", **(headers or {})}
     if idempotency:

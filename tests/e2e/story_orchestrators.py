@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 
-from handmade import Workspace
+from handmade import Workspace, Writer
 from story import SOURCE, Skip, story, tell
 
 TRIAGE = """slm: ticket-triage
@@ -41,6 +41,7 @@ input:
   properties:
     number: {type: string, maxLength: 40}
     net: {type: number}
+    total: {type: number}
     tax_rate: {type: number}
     tax: {type: number}
     notes: {type: string, maxLength: 400}
@@ -62,8 +63,37 @@ training:
 gates:
   - {metric: accuracy, min: 0.5}
 """
+REPLY = """slm: reply-draft
+description: Answer the customer.
+base: tiny-writer
+input:
+  type: object
+  required: [subject, body, findings]
+  properties:
+    subject: {type: string, maxLength: 300}
+    body: {type: string, minLength: 1, maxLength: 8000}
+    customer: {type: string, maxLength: 100}
+    findings:
+      type: object
+      properties:
+        issue_type: {enum: [billing, delivery, other]}
+        priority: {enum: [high, normal]}
+        invoice_number: {type: string, maxLength: 40}
+        invoice_decision: {enum: [approved, rejected]}
+        billed_total: {type: string, maxLength: 40}
+output:
+  type: object
+  properties:
+    reply: {type: string, format: text, maxLength: 200}
+rules:
+  - {name: greeting, must: 'customer = null or contains(reply, customer)', text: The customer is addressed by name.}
+data:
+  - {path: data/rows.jsonl}
+"""
+STEPS = [["\n", "Dear"], ["Dear", " Ilse", " you"], [" Ilse", "."], [" you", "."], [".", " Thanks"], [" Thanks", "!"],
+         ["!", None]]
 TICKET = {"subject": "Order 5512", "body": "my card was charged twice", "channel": "email", "tier": "standard"}
-WRONG_TAX = {"number": "INV-1042", "net": 100, "tax_rate": 0.19, "tax": 21, "notes": "as ordered"}
+WRONG_TAX = {"number": "INV-1042", "net": 100, "tax_rate": 0.19, "tax": 21, "total": 121, "notes": "as ordered"}
 
 
 def environment(name):
@@ -85,9 +115,11 @@ class Teams:
         self.finance = Workspace(world, "finance", "invoice-check", INVOICE,
                                  {"decision": {"approved": "as ordered", "rejected": "void, see the new one"}},
                                  lambda text: f"notes: {text}\n")
+        self.reply = Writer(world, STEPS, slm="reply-draft", spec=REPLY)
         self.support.register(**triage)
         self.finance.register()
-        for team in (self.support, self.finance):
+        self.reply.register()
+        for team in (self.support, self.finance, self.reply):
             team.shoal("promote", f"{team.team}/{team.slm}", "@1", "--why=first")
         self.env = {**os.environ, "NO_PROXY": "127.0.0.1", "CREWAI_STORAGE_DIR": str(world.folder / "crewai"),
                     "CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false", "OTEL_SDK_DISABLED": "true",
@@ -105,7 +137,7 @@ class Teams:
     def solve(self, python, script, **changes):
         """What the example prints of the dispute; its answer is the last line, frameworks print before it."""
         dispute = self.world.folder / "dispute.json"
-        dispute.write_text(json.dumps({"ticket": TICKET, "invoice": WRONG_TAX, **changes}))
+        dispute.write_text(json.dumps({"customer": "Ilse", "ticket": TICKET, "invoice": WRONG_TAX, **changes}))
         path = SOURCE / "examples/ecommerce/orchestrators" / script
         return json.loads(self.run(python, path, dispute).splitlines()[-1])
 
@@ -116,8 +148,11 @@ def dispute_is_solved(world, venv, script):
     end = teams.solve(python, script)
     assert end["triage"]["issue_type"] == "billing", end
     assert end["check"]["decision"] == "rejected" and end["end"] == "rejected", end
+    assert end["reply"] == {"reply": "Dear Ilse. Thanks!"}, end
     good = teams.solve(python, script, invoice={**WRONG_TAX, "tax": 19})
     assert good["end"] == "approved", good
+    unknown = teams.solve(python, script, customer="Bo")  # the writer knows no Bo, and the rule asks for the name
+    assert unknown["reply"]["abstained"]["reason"] == "rules_conflict" and unknown["end"] == "a person decides", unknown
     other = teams.solve(python, script, ticket={**TICKET, "body": "where is my parcel"})
     assert "check" not in other and other["end"] == "not billing", other
 

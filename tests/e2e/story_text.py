@@ -1,13 +1,9 @@
 """An SLM that writes: served, stored, asked again, replayed; what breaks a rule is written once more, then nobody gets it."""
 import concurrent.futures
-import hashlib
 import json
-import struct
-import subprocess
-import sys
 
-from handmade import Workspace, canonical
-from story import SOURCE, needs_failpoints, request, story, tell, wait_until
+from handmade import Writer
+from story import needs_failpoints, request, story, tell, wait_until
 
 # "Dear Ilse. We refund!"; when it must not go on with "We": "Dear Ilse. They wait!"
 STEPS = [["\n", "Dear"], ["Dear", " Ilse", " you"], [" Ilse", "."], [" you", "."], [".", " We", " They"],
@@ -34,25 +30,6 @@ data:
 """
 
 
-class Writer(Workspace):
-    """Its base is a decoder that says what the table has, its version that base as it is."""
-
-    def __init__(self, world, **options):
-        super().__init__(world, slm="reply", spec=SPEC, examples={}, **options)
-        folder = world.home / "bases/tiny-writer"
-        subprocess.run([sys.executable, SOURCE / "tools/tiny_decoder.py", folder, json.dumps(STEPS)], check=True)
-        model = (folder / "model.gguf").read_bytes()
-        described = {"architecture": "llama", "name": "tiny-writer",
-                     "files": {"model.gguf": {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}}}
-        self.base = world.home / "bases/tiny-writer.json"
-        self.base.write_bytes(canonical(described))
-
-    def adapter(self, base, scale):
-        header = json.dumps({"__metadata__": {"format": "shoal-adapter/1", "kind": "prompted", "base": base}}).encode()
-        header += b" " * (-len(header) % 8)
-        return struct.pack("<Q", len(header)) + header
-
-
 def ask(process, key, slm="reply", **values):
     answer = request(process.port, "POST", f"/v1/slms/{slm}/decisions", {"input": values},
                      {"authorization": f"Bearer {key}"})
@@ -61,7 +38,7 @@ def ask(process, key, slm="reply", **values):
 
 
 def started(world, scopes="decide,read", **options):
-    shop = Writer(world)
+    shop = Writer(world, STEPS, slm="reply", spec=SPEC)
     shop.register()
     shop.shoal("promote", "support/reply", "@1")
     return shop, shop.serve(**options), shop.key(f"--scopes={scopes}")

@@ -7,6 +7,7 @@ import sys
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.teams import DiGraphBuilder, GraphFlow
 from autogen_ext.models.openai import OpenAIChatCompletionClient
+from findings import case
 
 INFO = {"vision": False, "function_calling": False, "json_output": True, "structured_output": True, "family": "unknown"}
 
@@ -31,6 +32,10 @@ async def solve(dispute):
     task = f"The ticket: {json.dumps(dispute['ticket'])}\nThe invoice: {json.dumps(dispute['invoice'])}"
     result = await GraphFlow([triage, check], flow.build()).run(task=task)
     answers = {m.source: json.loads(m.content) for m in result.messages if m.source in ("triage", "check")}
+    if "check" in answers and "abstained" not in answers["check"]:
+        asked = json.dumps(case(dispute, answers["triage"], answers["check"]))
+        reply = await agent("reply", "SUPPORT", "support/reply-draft").run(task=asked)
+        answers["reply"] = json.loads(reply.messages[-1].content)
     if any("abstained" in answer for answer in answers.values()):
         return {**answers, "end": "a person decides"}
     return {**answers, "end": answers["check"]["decision"] if "check" in answers else "not billing"}

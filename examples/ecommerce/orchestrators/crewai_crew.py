@@ -5,6 +5,7 @@ import sys
 
 from crewai import LLM, Agent, Crew, Task
 from crewai.tasks.conditional_task import ConditionalTask
+from findings import case
 
 
 def agent(role, team, slm):
@@ -22,6 +23,11 @@ def solve(dispute):
     crew = Crew(agents=[triage.agent, check.agent], tasks=[triage, check])
     outputs = crew.kickoff().tasks_output
     answers = {name: json.loads(output.raw) for name, output in zip(("triage", "check"), outputs) if output.raw}
+    if "check" in answers and "abstained" not in answers["check"]:
+        asked = json.dumps(case(dispute, answers["triage"], answers["check"]))
+        reply = Task(description=asked, expected_output="the reply as JSON",
+                     agent=agent("Support reply", "SUPPORT", "support/reply-draft"))
+        answers["reply"] = json.loads(Crew(agents=[reply.agent], tasks=[reply]).kickoff().raw)
     if any("abstained" in answer for answer in answers.values()):
         return {**answers, "end": "a person decides"}
     return {**answers, "end": answers["check"]["decision"] if "check" in answers else "not billing"}

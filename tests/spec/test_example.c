@@ -66,7 +66,7 @@ static void replies_fit_the_spec_and_keep_the_rules(void **state)
     assert_rows_fit("examples/ecommerce/support/reply-draft", 360);
 }
 
-/* So the rules in FEEL decide what tools/check_invoices.py computes in Python. The 6,000 training
+/* So the rules in FEEL decide what tools/check_invoices.py computes in Python. The 9,000 training
  * rows, which the same program made, are left to that. */
 static void invoices_fit_the_spec_and_labels_keep_the_rules(void **state)
 {

@@ -17,8 +17,8 @@ import sys
 
 from vendor_names import Vendor, plain
 
-SEED = 20261125
-N_TRAIN, N_VALIDATION, N_UNSEEN = 6000, 400, 800
+SEED = 20261126
+N_TRAIN, N_VALIDATION, N_UNSEEN = 9000, 400, 800
 READ = ("vendor", "order", "terms", "void")       # what only reading decides
 COUNTED = ("totals", "tax", "duplicate", "vendor", "order", "terms")  # what arithmetic and look-up decide
 TABLES = {"vendors": ("vat_id", "name", "trades_as", "country"), "contracts": ("vat_id", "days", "words"),
@@ -256,7 +256,7 @@ def training_rows(maker, n):
     for _ in range(n):
         kind = rng.random()
         if kind < 0.6:
-            yield maker.row("one", {rng.choices(READ, [4, 4, 2, 4])[0]: rng.choice(["wrong", "in words"])})
+            yield maker.row("one", {rng.choices(READ, [4, 7, 3, 5])[0]: rng.choice(["wrong", "in words"])})
         elif kind < 0.92:
             yield maker.row("several", some_to_read(rng, 0.25, 0.4))
         elif kind < 0.95:

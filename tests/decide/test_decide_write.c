@@ -19,6 +19,12 @@ static const struct tiny_step endless[] = {
     { "\n", "no", NULL }, { "no", " and", NULL }, { " and", " no", NULL }, { " no", " and", NULL }
 };
 
+static const struct tiny_step hesitating[] = { { "\n", "so", NULL },
+                                               { "so", " so", "!" },
+                                               { " so", " and", "!" },
+                                               { " and", " so", "!" },
+                                               { "!", NULL, NULL } };
+
 static const char spec_text[] =
     "slm: reply\n"
     "description: Answer.\n"
@@ -59,7 +65,7 @@ static void open_author(struct desk *d, const struct tiny_step *steps, size_t n,
     temp_dir_make(&d->dir);
     kernels_init(&d->kernels, cpu);
     buf_init(&file, TINY_GGUF_BYTES_MAX);
-    tiny_says_append(&file, steps, n);
+    tiny_says_append(&file, steps, n, 0.0f);
     assert_ok(
         fs_write_atomic(temp_path(&d->dir, "model.gguf", path), file.at, file.len, 0600, &d->err),
         &d->err);
@@ -187,6 +193,12 @@ static void a_text_without_an_end_is_none(void **state)
     struct decide_result result = decide(&d, "Ilse");
     assert_int_equal(result.verdict, DECIDE_TEXT_REFUSED);
     assert_string_equal(result.reason.at, "'reply' did not end within 60 tokens");
+    assert_int_equal(result.attempt, 2);
+    close_desk(&d);
+
+    open_desk_on(&d, hesitating, ARRAY_LEN(hesitating), no_rule, cpu_best());
+    result = decide(&d, "Ilse"); /* the best token has no end, the draw has */
+    assert_int_equal(result.verdict, DECIDE_ANSWERED);
     assert_int_equal(result.attempt, 2);
     close_desk(&d);
 }

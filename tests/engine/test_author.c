@@ -44,7 +44,7 @@ static enum rc open_author(struct desk *d, const struct buf *adapter, struct aut
                        &d->kernels, ret_author, &d->err);
 }
 
-static void open_desk(struct desk *d, enum cpu cpu)
+static void open_desk_with(struct desk *d, enum cpu cpu, float attention)
 {
     CLEANUP(buf_releasep) struct buf file = { 0 };
     const struct adapter prompted = { .kind = ADAPTER_PROMPTED, .base = base_digest };
@@ -56,7 +56,7 @@ static void open_desk(struct desk *d, enum cpu cpu)
     arena_init(&d->arena, 16 << 20);
     kernels_init(&d->kernels, cpu);
     buf_init(&file, TINY_GGUF_BYTES_MAX);
-    tiny_says_append(&file, steps, ARRAY_LEN(steps));
+    tiny_says_append(&file, steps, ARRAY_LEN(steps), attention);
     assert_ok(
         fs_write_atomic(temp_path(&d->dir, "model.gguf", path), file.at, file.len, 0600, &d->err),
         &d->err);
@@ -65,6 +65,11 @@ static void open_desk(struct desk *d, enum cpu cpu)
     assert_ok(copies_new(sources, 1, NULL, 0, &d->arena, &d->copies, &d->err), &d->err);
     write_adapter(&d->adapter, &prompted);
     assert_ok(open_author(d, &d->adapter, &d->author), &d->err);
+}
+
+static void open_desk(struct desk *d, enum cpu cpu)
+{
+    open_desk_with(d, cpu, 0.0f);
 }
 
 static void close_desk(struct desk *d)
@@ -132,6 +137,57 @@ static void a_draw_is_a_function_of_its_seed_on_every_cpu(void **state)
     }
     assert_true(n_other > 2 && n_other < 20);
     close_desk(&scalar);
+    close_desk(&d);
+}
+
+/* Writes behind a whole prompt, without an author. */
+static const char *write_plainly(struct desk *d, const char *instructions, struct str shown)
+{
+    CLEANUP(buf_releasep) struct buf out = { 0 };
+    struct author_prompt prompt = { 0 };
+    struct decoder_session *session;
+    struct decoder_text *text;
+    struct decoder *decoder;
+    struct writer_result result;
+    const struct decoder_weights weights = { .file = &d->base->llama };
+
+    buf_init(&out, 1 << 16);
+    assert_ok(author_prompt(d->base->bpe, str_of(instructions), shown, &d->arena, &prompt, &d->err),
+              &d->err);
+    assert_ok(decoder_new(&weights, DENSE_INT8, &d->kernels, &d->arena, &decoder, &d->err),
+              &d->err);
+    assert_ok(decoder_session_new(decoder, &d->kernels, 128, &d->arena, &session, &d->err),
+              &d->err);
+    assert_ok(decoder_text_new(decoder, 128, &d->arena, &text, &d->err), &d->err);
+    const struct writer writer = { .decoder = decoder,
+                                   .session = session,
+                                   .bpe = d->base->bpe,
+                                   .copies = &d->copies,
+                                   .max_tokens = 24 };
+    assert_ok(writer_write(&writer, text, prompt.ids, prompt.n_ids, &out, &result, &d->err),
+              &d->err);
+    return arena_strndup(&d->arena, out.at ? out.at : "", out.len);
+}
+
+static void the_instructions_read_once_are_as_those_read_every_time(void **state)
+{
+    const struct str shown = STR("We wait! Dear Ilse.");
+    CLEANUP(buf_releasep) struct buf out = { 0 };
+    struct writer_result result;
+    struct desk d;
+    (void)state;
+
+    open_desk_with(&d, cpu_best(), 0.4f); /* what is written depends on all that was read */
+    const struct author_request request = { .shown = shown, .copies = &d.copies, .max_tokens = 24 };
+    const char *want = write_plainly(&d, "Answer.", shown);
+    for (int i = 0; i < 2; i++) {
+        buf_init(&out, 1 << 16);
+        assert_ok(author_write(d.author, &request, &out, &result, &d.err), &d.err);
+        assert_int_equal(out.len, strlen(want));
+        assert_memory_equal(out.at, want, out.len);
+        buf_release(&out);
+    }
+    assert_string_not_equal(write_plainly(&d, "Dear! We wait.", shown), want);
     close_desk(&d);
 }
 
@@ -310,6 +366,7 @@ int main(void)
         cmocka_unit_test(the_first_text_is_the_best_that_may_be_copied),
         cmocka_unit_test(a_text_that_is_begun_goes_on_with_another_token),
         cmocka_unit_test(a_draw_is_a_function_of_its_seed_on_every_cpu),
+        cmocka_unit_test(the_instructions_read_once_are_as_those_read_every_time),
         cmocka_unit_test(what_does_not_fit_the_model_is_refused_and_never_cut),
         cmocka_unit_test(an_adapter_that_is_not_of_this_base_or_kind_is_refused),
         cmocka_unit_test(every_failing_allocation_is_reported),

@@ -227,14 +227,17 @@ static inline size_t tiny_add_word(struct tiny_vocabulary *v, const char *word)
     return id;
 }
 
-/* Embeddings are unit vectors, attention adds nothing, and the feed-forward part turns the vector
- * of a word into those of the words behind it: a table of what follows what. */
-static inline void tiny_says_append(struct buf *out, const struct tiny_step *steps, size_t n)
+/* Embeddings are unit vectors, and the feed-forward part turns the vector of a word into those of
+ * the words behind it: a table of what follows what. What attention adds is random and up to about
+ * `attention` large: 0 for a text that is known, more for one that depends on all before it. */
+static inline void tiny_says_append(struct buf *out, const struct tiny_step *steps, size_t n,
+                                    float attention)
 {
     static struct tiny_vocabulary v;
-    static float zeros[TINY_WORDS_MAX * TINY_WORDS_MAX], ones[TINY_WORDS_MAX],
+    static float noise[TINY_WORDS_MAX * TINY_WORDS_MAX], ones[TINY_WORDS_MAX],
         unit[TINY_WORDS_MAX * TINY_WORDS_MAX], down[TINY_WORDS_MAX * TINY_WORDS_MAX];
     const float *values[LLAMA_SLOTS_END];
+    uint32_t random = 5;
 
     memset(&v, 0, sizeof(v));
     memset(unit, 0, sizeof(unit));
@@ -267,7 +270,11 @@ static inline void tiny_says_append(struct buf *out, const struct tiny_step *ste
         down[next * width + from] = 3.0f / (big * big);
     }
     for (size_t s = 0; s < LLAMA_SLOTS_END; s++)
-        values[s] = zeros;
+        values[s] = noise;
+    for (size_t i = 0; i < width * width; i++) {
+        random = random * 1664525u + 1013904223u;
+        noise[i] = attention * ((float)(random >> 8) / 8388608.0f - 1.0f);
+    }
     values[LLAMA_WORDS] = values[LLAMA_GATE] = values[LLAMA_UP] = unit;
     values[LLAMA_OUTPUT_NORM] = values[LLAMA_ATTENTION_NORM] = values[LLAMA_FF_NORM] = ones;
     values[LLAMA_DOWN] = down;

@@ -297,7 +297,7 @@ enum rc store_select_one(struct store_tx *tx, const char *sql, struct store_args
                          struct store_rows **ret_rows, struct err *err)
 {
     CLEANUP(store_rows_freep) struct store_rows *rows = NULL;
-    bool has_row;
+    bool has_row = false;
 
     enum rc rc = store_select(tx, sql, args, &rows, err);
     if (rc)
@@ -314,7 +314,7 @@ enum rc store_select_one(struct store_tx *tx, const char *sql, struct store_args
 enum rc store_exec(struct store_tx *tx, const char *sql, struct store_args args, struct err *err)
 {
     CLEANUP(store_rows_freep) struct store_rows *rows = NULL;
-    bool has_row;
+    bool has_row = false;
 
     enum rc rc = store_select(tx, sql, args, &rows, err);
     if (rc)

@@ -1,92 +1,93 @@
 #!/usr/bin/env python3
-"""Makes a decoder of a MB that says what it is told to: tiny_decoder.py FOLDER STEPS
+"""Makes a decoder of 0.1 MB with random weights: tiny_decoder.py FOLDER
 
-STEPS is JSON: [["\\n", "Dear"], ["Dear", " you", " Ilse"], [" you", "."], ..., [".", null]]: behind a word comes the
-second, or the third where the second may not stand or a draw prefers it; null ends the text, and "\\n" is what stands
-before the first word. FOLDER gets model.gguf.
-
-One layer of a Llama, 256 wide or more: embeddings are unit vectors, attention adds nothing, and the feed-forward part is
-a table of what follows what. The same call makes the same bytes. Python's standard library only.
+A Llama of 2 layers, 64 wide, whose tokens are the bytes and some pieces of words, as FOLDER/model.gguf with the tensor
+types of smollm2-135m-instruct. It knows nothing, but it is whole: everything that works with a real base works with it.
+The same call makes the same bytes. Python's standard library only.
 """
-import array
-import json
 import pathlib
+import random
 import struct
 import sys
 
-WIDTH_LEAST, POSITIONS = 256, 512
-U32, I32, FLOAT, STRING, ARRAY = 4, 5, 6, 8, 9
-NEXT, OTHER = 3.0, 2.8  # how much of the word behind is added to a word
-
-
-def spell(word):
-    """As byte-level vocabularies have it."""
-    return word.replace(" ", "\u0120").replace("\n", "\u010a")
-
-
-def vocabulary(steps):
-    """Tokens, and the merges by which they are made out of their letters, from left to right."""
-    tokens, merges = ["<|im_start|>", "<|im_end|>"], []
-    for word in (spell(word) for step in steps for word in step if word):
-        for n in range(1, len(word) + 1):
-            tokens += [part for part in dict.fromkeys((word[:n], word[n - 1])) if part not in tokens]
-            merge = f"{word[:n - 1]} {word[n - 1]}"
-            if n > 1 and merge not in merges:
-                merges.append(merge)
-    while len(tokens) < WIDTH_LEAST or len(tokens) % 32:
-        tokens.append(f"~{len(tokens)}")
-    return tokens, merges
+LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, POSITIONS, WORDS = 2, 64, 2, 1, 96, 128, 288
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+MERGES = """\u0120 t|h e|i n|e r|o n|r e|a t|\u0120 a|\u0120t he|o r|e n|\u0120 s|\u0120 o|\u0120 w|i s|i t|n d|\u0120 c|a n|e s
+\u0120 f|\u0120 p|in g|e d|o u|\u0120 b|\u0120 m|a r|\u0120 in""".replace("\n", "|").split("|")
+F32, Q4_1, Q8_0 = 0, 3, 8
+U32, FLOAT, STRING, ARRAY, I32 = 4, 6, 8, 9, 5
 
 
 def text(value):
-    return struct.pack("<Q", len(value.encode())) + value.encode()
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
 
 
-def keys(tokens, merges):
-    width = len(tokens)
-    numbers = {"llama.block_count": 1, "llama.context_length": POSITIONS, "llama.embedding_length": width,
-               "llama.feed_forward_length": width, "llama.attention.head_count": width // 32,
-               "llama.attention.head_count_kv": 1, "llama.rope.dimension_count": 32, "tokenizer.ggml.eos_token_id": 1}
-    reals = {"llama.rope.freq_base": 10000.0, "llama.attention.layer_norm_rms_epsilon": 1e-5}
-    words = {"general.architecture": "llama", "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"}
-    lists = {"tokenizer.ggml.tokens": (STRING, [text(t) for t in tokens]),
-             "tokenizer.ggml.merges": (STRING, [text(m) for m in merges]),
-             "tokenizer.ggml.token_type": (I32, [struct.pack("<i", 3 if t[:2] == "<|" else 1) for t in tokens])}
-    yield from (text(k) + struct.pack("<II", U32, v) for k, v in numbers.items())
-    yield from (text(k) + struct.pack("<If", FLOAT, v) for k, v in reals.items())
-    yield from (text(k) + struct.pack("<I", STRING) + text(v) for k, v in words.items())
-    yield from (text(k) + struct.pack("<IIQ", ARRAY, kind, len(v)) + b"".join(v) for k, (kind, v) in lists.items())
+def texts(values):
+    return struct.pack("<IQ", STRING, len(values)) + b"".join(map(text, values))
 
 
-def tensors(tokens, steps):
-    width = len(tokens)
-    unit, down = (array.array("f", bytes(4 * width * width)) for _ in range(2))
-    unit[::width + 1] = array.array("f", [1.0]) * width
-    place = {token: n for n, token in enumerate(tokens)}
-    for word, *behind in steps:
-        for strength, follower in zip((NEXT, OTHER), behind):
-            row = place[spell(follower)] if follower else 1
-            down[row * width + place[spell(word)]] = strength / width
-    ones, zeros = array.array("f", [1.0]) * width, array.array("f", bytes(4 * width * width))
-    some = zeros[:32 * width]
-    return {"token_embd": unit, "output_norm": ones, "blk.0.attn_norm": ones, "blk.0.attn_q": zeros,
-            "blk.0.attn_k": some, "blk.0.attn_v": some, "blk.0.attn_output": zeros, "blk.0.ffn_norm": ones,
-            "blk.0.ffn_gate": unit, "blk.0.ffn_up": unit, "blk.0.ffn_down": down}
+def vocabulary():
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = (b for b in range(256) if b not in plain)
+    names = {b: chr(b) for b in plain} | {b: chr(256 + i) for i, b in enumerate(others)}
+    return [*SPECIAL, *(names[b] for b in range(256)), *(merge.replace(" ", "") for merge in MERGES)]
 
 
-def model(steps):
-    tokens, merges = vocabulary(steps)
-    pairs, parts = list(keys(tokens, merges)), tensors(tokens, steps)
-    out, offset = b"GGUF" + struct.pack("<IQQ", 3, len(parts), len(pairs)) + b"".join(pairs), 0
-    for name, values in parts.items():
-        rows = len(values) // len(tokens)
-        shape = [len(tokens)] + ([rows] if rows > 1 else [])
-        out += text(name + ".weight") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, offset)
-        offset += 4 * len(values)
-    return out + b"\0" * (-len(out) % 32) + b"".join(values.tobytes() for values in parts.values())
+def keys():
+    tokens = vocabulary()
+    assert len(tokens) == WORDS == len(set(tokens)), len(tokens)
+    for name, value in (("general.architecture", "llama"), ("tokenizer.ggml.model", "gpt2"),
+                        ("tokenizer.ggml.pre", "smollm")):
+        yield text(name) + struct.pack("<I", STRING) + text(value)
+    for name, value in (("block_count", LAYERS), ("context_length", POSITIONS), ("embedding_length", WIDTH),
+                        ("feed_forward_length", FEED_FORWARD), ("attention.head_count", HEADS),
+                        ("attention.head_count_kv", KV_HEADS), ("rope.dimension_count", WIDTH // HEADS)):
+        yield text("llama." + name) + struct.pack("<II", U32, value)
+    for name, value in (("rope.freq_base", 10000.0), ("attention.layer_norm_rms_epsilon", 1e-5)):
+        yield text("llama." + name) + struct.pack("<If", FLOAT, value)
+    yield text("tokenizer.ggml.eos_token_id") + struct.pack("<II", U32, 2)
+    yield text("tokenizer.ggml.tokens") + struct.pack("<I", ARRAY) + texts(tokens)
+    yield text("tokenizer.ggml.merges") + struct.pack("<I", ARRAY) + texts(MERGES)
+    types = [3 if i < len(SPECIAL) else 1 for i in range(WORDS)]
+    yield text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{WORDS}i", ARRAY, I32, WORDS, *types)
+
+
+def tensors(rng):
+    def vector(n):
+        return (n,), F32, struct.pack(f"<{n}f", *(rng.uniform(0.8, 1.2) for _ in range(n)))
+
+    def matrix(rows, columns, kind, scale):
+        n_blocks = rows * columns // 32
+        if kind == Q8_0:
+            blocks = (struct.pack("<e", scale / 127) + bytes(rng.randrange(256) for _ in range(32)) for _ in range(n_blocks))
+        else:
+            blocks = (struct.pack("<ee", scale / 8, -scale) + rng.randbytes(16) for _ in range(n_blocks))
+        return (columns, rows), kind, b"".join(blocks)
+
+    yield "token_embd", matrix(WORDS, WIDTH, Q8_0, 0.3)
+    kv_width = KV_HEADS * WIDTH // HEADS
+    for layer in range(LAYERS):
+        for name, rows, columns in (("attn_q", WIDTH, WIDTH), ("attn_k", kv_width, WIDTH), ("attn_v", kv_width, WIDTH),
+                                    ("attn_output", WIDTH, WIDTH), ("ffn_gate", FEED_FORWARD, WIDTH),
+                                    ("ffn_up", FEED_FORWARD, WIDTH), ("ffn_down", WIDTH, FEED_FORWARD)):
+            yield f"blk.{layer}.{name}", matrix(rows, columns, Q4_1, 0.2)
+        yield f"blk.{layer}.attn_norm", vector(WIDTH)
+        yield f"blk.{layer}.ffn_norm", vector(WIDTH)
+    yield "output_norm", vector(WIDTH)
+
+
+def make(folder):
+    entries, data = b"", b""
+    all_tensors = list(tensors(random.Random(20261123)))
+    for name, (shape, kind, values) in all_tensors:
+        entries += text(name + ".weight") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, len(data))
+        data += values + b"\0" * (-len(values) % 32)
+    pairs = list(keys())
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(all_tensors), len(pairs)) + b"".join(pairs) + entries
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.gguf").write_bytes(head + b"\0" * (-len(head) % 32) + data)
 
 
 if __name__ == "__main__":
-    folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.gguf").write_bytes(model(json.loads(sys.argv[2])))
+    make(pathlib.Path(sys.argv[1]))

@@ -141,13 +141,13 @@ class Workspace:
 
 
 class Writer(Workspace):
-    """An SLM that writes. Its base, tiny-writer, is a decoder that says what the steps are (tools/tiny_decoder.py); its
+    """An SLM that writes. Its base, tiny-writer, is a decoder that says what the steps are (tools/scripted_decoder.py); its
     version is that base as it is."""
 
     def __init__(self, world, steps, **options):
         super().__init__(world, examples={}, **options)
         folder = world.home / "bases/tiny-writer"
-        subprocess.run([sys.executable, SOURCE / "tools/tiny_decoder.py", folder, json.dumps(steps)], check=True)
+        subprocess.run([sys.executable, SOURCE / "tools/scripted_decoder.py", folder, json.dumps(steps)], check=True)
         model = (folder / "model.gguf").read_bytes()
         described = {"architecture": "llama", "name": "tiny-writer",
                      "files": {"model.gguf": {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}}}

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { STATE_BYTES_MAX = 1 << 20, LINE_MAX_BYTES = 512, ADDRESS_MAX = 128, STATUS_NO_START = 127 };
+enum { PIPE_BYTES = 64 << 10, HEAR_BYTES = 4096 };
 
 enum phase { STARTING, RUNNING, WAITING, ENDED };
 
@@ -178,7 +179,7 @@ static void read_line(struct supervisor *s, struct child *c)
 
 static void hear(struct supervisor *s, struct child *c)
 {
-    char bytes[4096];
+    char bytes[HEAR_BYTES];
     ssize_t n = read(c->out, bytes, sizeof(bytes));
 
     if (n <= 0) {
@@ -198,6 +199,19 @@ static void hear(struct supervisor *s, struct child *c)
     }
 }
 
+/* What it said before it ended may be in the pipe still: at most as much as a pipe holds, since a
+ * process that it left behind may go on talking. */
+static void hear_last_words(struct supervisor *s, struct child *c)
+{
+    for (size_t heard = 0; heard < PIPE_BYTES && c->out >= 0; heard += HEAR_BYTES) {
+        struct pollfd ready = { .fd = c->out, .events = POLLIN };
+
+        if (poll(&ready, 1, 0) <= 0)
+            return;
+        hear(s, c);
+    }
+}
+
 /* ---- ends */
 
 static void note_end(struct supervisor *s, struct child *c, int status)
@@ -207,6 +221,7 @@ static void note_end(struct supervisor *s, struct child *c, int status)
     else
         snprintf(c->ended, sizeof(c->ended), "ended with status %d", WEXITSTATUS(status));
     c->pid = 0;
+    hear_last_words(s, c);
     if (c->out >= 0)
         close(c->out);
     c->out = -1;

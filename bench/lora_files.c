@@ -4,7 +4,7 @@
  *   lora_files GGUF TRAIN VALID OUT THREADS EPOCHS BUDGET_TOKENS f32|bf16
  *
  * TRAIN and VALID are JSONL rows {"tokens": [...], "n_prompt": n}; OUT is a folder that gets
- * adapter_model.safetensors and adapter_config.json. Prints {"kernels", "loss", "steps", "tokens",
+ * adapter_model.safetensors and adapter_config.json. Prints {"cpu", "loss", "steps", "tokens",
  * "tokens_per_s", "tokens_per_cpu_s"}: loss per answer token of VALID, speeds of the steps alone.
  */
 #include "base/fs.h"
@@ -133,7 +133,6 @@ int main(int argc, char **argv)
     struct llama_result result;
     struct pool *pool;
     struct err err = { 0 };
-    char kernels[32];
 
     if (argc != 9)
         return 2;
@@ -145,17 +144,19 @@ int main(int argc, char **argv)
     options.budget_tokens = strtoul(argv[7], NULL, 10);
     options.precision = strcmp(argv[8], "bf16") == 0 ? LLAMA_BF16 : LLAMA_F32;
     const struct llama_job job = { &s.llama, read_rows(&s, argv[2]), read_rows(&s, argv[3]), NULL };
-    const struct train_host host = {
-        .pool = pool, .clock = clock_system(), .progress = show, .progress_context = &s
-    };
+    const struct train_host host = { .cpu = cpu_best(),
+                                     .pool = pool,
+                                     .clock = clock_system(),
+                                     .progress = show,
+                                     .progress_context = &s };
     if (llama_train(&job, &options, &host, &s.arena, &result, &err))
         fail(&err);
     const struct llama_lora lora = { &s.llama.config, options.rank, options.alpha };
     write_adapter(&s, argv[4], &lora, &result);
     size_t first = result.tokens / result.steps; /* the first step's, about */
-    printf("{\"kernels\":\"%s%s\",\"loss\":%.5f,\"steps\":%zu,\"tokens\":%zu,\"tokens_per_s\":%.1f,"
+    printf("{\"cpu\":\"%s%s\",\"loss\":%.5f,\"steps\":%zu,\"tokens\":%zu,\"tokens_per_s\":%.1f,"
            "\"tokens_per_cpu_s\":%.1f}\n",
-           train_kernels_name(kernels), options.precision == LLAMA_BF16 ? "+bf16" : "", result.loss,
+           cpu_name(cpu_best()), options.precision == LLAMA_BF16 ? "+bf16" : "", result.loss,
            result.steps, result.tokens, s.tokens_per_s,
            (double)(result.tokens - first) / (s.cpu_s - s.first_cpu_s));
     pool_free(pool);

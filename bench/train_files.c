@@ -5,7 +5,7 @@
  *
  * BASE is the folder of a base; the others are JSONL rows {"input": text, "output": label}. Writes
  * one predicted label per row of TEST to OUT, by the int8 encoder that serves, and prints
- * {"method", "kernels", "validation_macro_f1", "steps", "tokens", "seconds", "tokens_per_s"};
+ * {"method", "cpu", "validation_macro_f1", "steps", "tokens", "seconds", "tokens_per_s"};
  * tokens_per_s is of the steps alone.
  */
 #include "base/fs.h"
@@ -176,7 +176,6 @@ int main(int argc, char **argv)
     static struct setup s;
     struct train_result result;
     struct err err = { 0 };
-    char kernels[32];
 
     if (argc < 6)
         return 2;
@@ -195,9 +194,11 @@ int main(int argc, char **argv)
     const struct train_job job = {
         .start = &s.bert, .n_classes = &s.labels.n, .n_fields = 1, .train = train, .valid = valid
     };
-    const struct train_host host = {
-        .pool = s.pool, .clock = s.clock, .progress = show, .progress_context = &s
-    };
+    const struct train_host host = { .cpu = cpu_best(),
+                                     .pool = s.pool,
+                                     .clock = s.clock,
+                                     .progress = show,
+                                     .progress_context = &s };
     int64_t begun = s.clock.monotonic_us(s.clock.self);
 
     options.epochs = argc > 8 ? strtoul(argv[8], NULL, 10) : options.epochs;
@@ -212,10 +213,10 @@ int main(int argc, char **argv)
     double counted =
         (double)result.tokens * (1.0 - 1.0 / (double)(result.steps ? result.steps : 1));
     double per_cpu_s = result.steps > 1 ? counted / (s.cpu_s - s.first_cpu_s) : 0.0;
-    printf("{\"method\": \"%s\", \"kernels\": \"%s\", \"validation_macro_f1\": %.4f, \"steps\": "
+    printf("{\"method\": \"%s\", \"cpu\": \"%s\", \"validation_macro_f1\": %.4f, \"steps\": "
            "%zu, \"tokens\": %zu, "
            "\"seconds\": %.1f, \"tokens_per_s\": %.0f, \"tokens_per_cpu_s\": %.0f}\n",
-           method, train_kernels_name(kernels), result.score, result.steps, result.tokens, seconds,
+           method, cpu_name(cpu_best()), result.score, result.steps, result.tokens, seconds,
            s.tokens_per_s, per_cpu_s);
     pool_free(s.pool);
     arena_release(&s.arena);

@@ -41,7 +41,6 @@ WRAPPED_BY = {
     "uv.h": ["serve/http/http_server_internal.h"],
     "pcre2.h": ["base/regex.c"],
     "utf8proc.h": ["engine/tokenizer/bpe_words.c", "engine/tokenizer/wordpiece.c", "expr/feel_case.c"],
-    "dnnl.h": ["engine/kernels/gemm_dnnl.c"],
 }
 BANNED = {
     r"\b(malloc|calloc|realloc|free|strdup)\s*\(": ("base/mem.c",),

@@ -1,6 +1,7 @@
 /* build_stages.c - candidates: trained, judged on validation rows, one of them chosen. */
 #include "factory/build_internal.h"
 
+#include "base/exact_math.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
 
@@ -169,6 +170,7 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
                                  .base = b->base.encoder,
                                  .decoder = b->base.decoder,
                                  .checkpoint_path = b->checkpoint_path,
+                                 .cpu = b->o->kernels->cpu,
                                  .pool = b->o->pool,
                                  .clock = b->o->clock,
                                  .progress = b->o->progress,
@@ -303,8 +305,8 @@ static void score_by_frequency(const struct spec_field *field, const uint32_t *v
 
         for (size_t i = 0; i < n; i++)
             with += spec_value_has(field, values[i], k);
-        scores[k] = field->is_set ? (float)log(with / (total + 1.0 - with))
-                                  : (float)log(with / (total + 0.5 * (double)field->n_labels));
+        scores[k] = field->is_set ? (float)exact_ln(with / (total + 1.0 - with))
+                                  : (float)exact_ln(with / (total + 0.5 * (double)field->n_labels));
     }
 }
 

@@ -3,17 +3,18 @@
  *
  *     C[i,j] (+)= sum over k of A[i,k] B[k,j]        i < m, j < n, k < depth
  *
- * Training cuts its work into fixed tiles and gives each tile to one thread of the pool, so a
- * product is always computed by one thread in one order: the same bytes on the same build and
- * kernel row, whatever the number of threads. Rows of the table may differ from each other in the
- * last bits (they add in other orders); served decisions never come from here.
+ * Every row of the table gives the same bytes (of a NaN: a NaN), and an element the same whatever
+ * m, n and the strides are: so training means the same numbers on every CPU, with every number of
+ * threads and however rows are packed together. gemm_scalar is the definition:
  *
- * gemm_scalar is the definition. "dnnl" is oneDNN, the fastest, when the build has it; "avx512" and
- * "avx2" are our own (80 to 90 % of its speed at the shapes of training), used without oneDNN and
- * in sanitizer builds.
+ *     sum = fma(A[i,k], B[k,j], sum)        k ascending, from 0 for every GEMM_DEPTH_BLOCK of k
+ *
+ * The blocks' sums are added to C in their order; the first is C itself unless C is added to.
  */
 #ifndef ENGINE_KERNELS_GEMM_H
 #define ENGINE_KERNELS_GEMM_H
+
+#include "engine/kernels/cpu.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,22 +45,15 @@ struct gemm {
     bool accumulate;    /* C += AB instead of C = AB */
 };
 
-/* m may be 0, n and depth may not. Cannot fail; no allocation of
- * ours; uses up to GEMM_STACK_BYTES of the caller's stack. */
+enum { GEMM_DEPTH_BLOCK = 192, GEMM_STACK_BYTES = 48 << 10 };
+
+/* m may be 0, n and depth may not. Cannot fail; allocates nothing; uses up to GEMM_STACK_BYTES of
+ * the caller's stack. */
 typedef void gemm_fn(const struct gemm *g);
-
-enum { GEMM_STACK_BYTES = 48 << 10 };
-
-struct gemm_kernel {
-    const char *name; /* recorded with what was trained */
-    gemm_fn *run;
-};
 
 gemm_fn gemm_scalar;
 
-/* The fastest row that this CPU and this build have; or the named one ("scalar", "avx2", "avx512",
- * "dnnl"), NULL when it is not available here. */
-const struct gemm_kernel *gemm_kernel_best(void);
-const struct gemm_kernel *gemm_kernel_named(const char *name);
+/* The row for a CPU; it is at most cpu_best(). */
+gemm_fn *gemm_for(enum cpu cpu);
 
 #endif

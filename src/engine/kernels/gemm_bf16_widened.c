@@ -61,6 +61,11 @@ static void widen_rows(struct widened *w, const uint16_t *a, size_t stride, size
         }
 }
 
+static size_t width_of(const struct gemm_tile *tile)
+{
+    return tile->vectors * tile->lanes;
+}
+
 /* Rows of C from i on, `columns` columns of it from j on; k from `first` to `end`. */
 static void run_tile(const struct gemm_bf16 *g, const struct gemm_tile *tile, struct widened *w,
                      size_t i, size_t j, size_t columns, size_t first, size_t end)
@@ -71,14 +76,14 @@ static void run_tile(const struct gemm_bf16 *g, const struct gemm_tile *tile, st
     float *c = g->c + i * g->c_stride + j;
 
     widen_rows(w, g->a + i * depth + first, depth, rows, end - first);
-    if (columns == tile->width) {
-        tile->run(a, rows, end - first, w->panel, c, g->c_stride, accumulate);
+    if (columns == width_of(tile)) {
+        tile->run(&a, rows, end - first, w->panel, tile->vectors, c, g->c_stride, accumulate);
         return;
     }
-    tile->run(a, rows, end - first, w->panel, w->edge, tile->width, false);
+    tile->run(&a, rows, end - first, w->panel, tile->vectors, w->edge, width_of(tile), false);
     for (size_t r = 0; r < rows; r++)
         for (size_t l = 0; l < columns; l++) {
-            float sum = w->edge[r * tile->width + l];
+            float sum = w->edge[r * width_of(tile) + l];
 
             c[r * g->c_stride + l] = accumulate ? c[r * g->c_stride + l] + sum : sum;
         }
@@ -87,19 +92,20 @@ static void run_tile(const struct gemm_bf16 *g, const struct gemm_tile *tile, st
 static void multiply(const struct gemm_bf16 *g, const struct gemm_tile *tile)
 {
     struct widened w;
+    size_t width = width_of(tile);
     unsigned before = _mm_getcsr();
 
-    ASSERT(tile->rows <= TILE_ROWS_MAX && GEMM_BF16_PANEL % tile->width == 0);
+    ASSERT(tile->rows <= TILE_ROWS_MAX && GEMM_BF16_PANEL % width == 0);
     _mm_setcsr(before | GEMM_BF16_FLUSH);
-    for (size_t j = 0; j < g->b->n; j += tile->width) {
+    for (size_t j = 0; j < g->b->n; j += width) {
         size_t left = g->b->n - j, column = j % GEMM_BF16_PANEL;
 
         for (size_t k = 0; k < g->b->depth; k += GEMM_BF16_BLOCK) {
             size_t end = gemm_bf16_block_end(g, k);
 
-            widen_panel(w.panel, gemm_bf16_panel(g, j - column, k), end - k, column, tile->width);
+            widen_panel(w.panel, gemm_bf16_panel(g, j - column, k), end - k, column, width);
             for (size_t i = 0; i < g->m; i += tile->rows)
-                run_tile(g, tile, &w, i, j, left < tile->width ? left : tile->width, k, end);
+                run_tile(g, tile, &w, i, j, left < width ? left : width, k, end);
         }
     }
     _mm_setcsr(before);

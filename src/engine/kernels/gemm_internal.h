@@ -5,13 +5,17 @@
 #include "engine/kernels/gemm.h"
 
 /* One register tile: `rows` rows of A, no more than the kernel's own number, times one packed panel
- * of B, (depth, width) contiguous. c receives `rows` rows of `width` columns. */
-typedef void gemm_tile_fn(struct gemm_view a, size_t rows, size_t depth, const float *panel,
-                          float *c, size_t c_stride, bool accumulate);
+ * of B, (depth, vectors * lanes) contiguous. c receives `rows` rows of as many columns. */
+typedef void gemm_tile_fn(const struct gemm_view *a, size_t rows, size_t depth, const float *panel,
+                          size_t vectors, float *c, size_t c_stride, bool accumulate);
+
+/* 8 x 8 values from rows to columns: to[k * to_stride + j] = from[j * from_stride + k]. */
+typedef void gemm_transpose_fn(float *to, size_t to_stride, const float *from, size_t from_stride);
 
 struct gemm_tile {
-    size_t rows, width;
+    size_t rows, vectors, lanes; /* of C: rows, and the most vectors of so many columns */
     gemm_tile_fn *run;
+    gemm_transpose_fn *transpose;
 };
 
 /* The blocked product around a register tile. */
@@ -20,6 +24,5 @@ void gemm_blocked(const struct gemm *g, const struct gemm_tile *tile);
 /* Only called when the CPU has them. */
 extern const struct gemm_tile gemm_tile_avx2, gemm_tile_avx512;
 gemm_fn gemm_avx2, gemm_avx512;
-gemm_fn gemm_dnnl; /* only in builds with SHOAL_ONEDNN */
 
 #endif

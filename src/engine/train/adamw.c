@@ -81,15 +81,25 @@ static double gradient_length(const struct step *s, struct pool *pool)
     return sqrt(squares);
 }
 
+/* x^t by products alone, which IEEE 754 fixes to the bit. */
+static double power(double x, uint64_t t)
+{
+    double y = 1.0;
+
+    for (; t > 0; t /= 2, x *= x)
+        if (t % 2)
+            y *= x;
+    return y;
+}
+
 static void update(const struct step *s, size_t at, size_t n, bool decays, bool head)
 {
     float rate = head ? s->rates->head_rate : s->rates->rate;
-    double t = (double)s->rates->t;
     const struct train_adamw p = {
         .beta1 = beta1,
         .beta2 = beta2,
-        .rate = (float)((double)rate / (1.0 - pow((double)beta1, t))),
-        .root_scale = (float)(1.0 / sqrt(1.0 - pow((double)beta2, t))),
+        .rate = (float)((double)rate / (1.0 - power((double)beta1, s->rates->t))),
+        .root_scale = (float)(1.0 / sqrt(1.0 - power((double)beta2, s->rates->t))),
         .eps = eps,
         .decay = decays ? 1.0f - rate * s->rates->decay : 1.0f,
         .gradient_scale = s->clipping,

@@ -20,9 +20,9 @@
  *   256+12n  4n    the best values so far
  *   256+16n  64    SHA-256, as hex, of everything before
  *
- * Numbers are in the machine's order: a checkpoint is read by the same build on the same machine
- * (the factory names it by the build; the fingerprint includes kernel rows and threads). There is
- * no generator and no order of rows to save: both are functions of the seed and the step.
+ * Numbers are in the machine's order, which is x86-64's. A checkpoint is not bound to a machine:
+ * the run goes on to the same bytes on another CPU, with another number of threads. There is no
+ * generator and no order of rows to save: both are functions of the seed and the step.
  */
 #ifndef ENGINE_TRAIN_CHECKPOINT_H
 #define ENGINE_TRAIN_CHECKPOINT_H

@@ -47,7 +47,7 @@ static struct head head_of(const struct llama_network *net, const struct llama_l
 /* p (n, n) = softmax over the positions up to each one's own; 0 behind. */
 static void probabilities(const struct llama_network *net, const struct head *head, float *p)
 {
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = head->n,
         .n = head->n,
         .depth = head->depth,
@@ -69,7 +69,7 @@ void llama_attention_forward(const struct llama_network *net, struct llama_layer
         struct head head = head_of(net, layer, h, first, end);
 
         probabilities(net, &head, square);
-        net->gemm->run(&(struct gemm){
+        net->gemm(&(struct gemm){
             .m = head.n,
             .n = head.depth,
             .depth = head.n,
@@ -94,7 +94,7 @@ static void head_backward(const struct llama_network *net, const struct head *he
 {
     size_t n = head->n, depth = head->depth, wide = head->square;
     float *p = square, *dp = p + n * wide, *dquery = dvalue + n * depth;
-    gemm_fn *multiply = net->gemm->run;
+    gemm_fn *multiply = net->gemm;
 
     probabilities(net, head, p);
     multiply(&(struct gemm){ n, depth, n, gemm_transposed(p, wide), gemm_plain(dcontext, width),

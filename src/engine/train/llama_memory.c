@@ -73,7 +73,6 @@ static enum rc common_init(const struct llama_network *net, struct llama_memory 
         { &m->wide_grad, n * config->ff_width },
         { &m->context_grad, n * config->n_heads * config->head_width },
         { &m->low_grad, n * 3 * net->lora.rank },
-        { &m->gradients, llama_lora_n_values(&net->lora) },
     };
     enum rc rc = allocate(forward, ARRAY_LEN(forward), arena, err);
 

@@ -1,5 +1,6 @@
 #include "engine/train/llama_network.h"
 
+#include "base/exact_math.h"
 #include "base/macros.h"
 
 #include <math.h>
@@ -27,13 +28,16 @@ void llama_turns(const struct llama_config *config, size_t n_positions, float *t
 {
     size_t half = config->head_width / 2;
 
-    for (size_t p = 0; p < n_positions; p++, turns += config->head_width) {
-        for (size_t d = 0; d < half; d++) {
-            double angle = (double)p * pow((double)config->rope_base,
-                                           -2.0 * (double)d / (double)config->head_width);
+    for (size_t d = 0; d < half; d++) {
+        double exponent = -2.0 * (double)d / (double)config->head_width;
+        double frequency = exact_exp(exponent * exact_ln((double)config->rope_base));
 
-            turns[d] = (float)cos(angle);
-            turns[half + d] = (float)sin(angle);
+        for (size_t p = 0; p < n_positions; p++) {
+            double sine, cosine;
+
+            exact_sin_cos((double)p * frequency, &sine, &cosine);
+            turns[p * config->head_width + d] = (float)cosine;
+            turns[p * config->head_width + half + d] = (float)sine;
         }
     }
 }
@@ -56,7 +60,7 @@ static void multiply_f32(const struct llama_network *net, const struct frozen *f
 {
     const float *w = llama_values(net->base, f->slot, f->layer);
 
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = f->n,
         .n = f->backward ? in : out,
         .depth = f->backward ? out : in,
@@ -104,9 +108,8 @@ static void multiply(const struct pass *p, const struct products *g, size_t laye
     size_t r = net->lora.rank, in = g->pairs.in, all = g->pairs.n * r;
     float factor = net->lora.alpha / (float)r;
 
-    net->gemm->run(&(struct gemm){ p->n, all, in, gemm_plain(g->x, in),
-                                   gemm_transposed(net->values + g->pairs.a, in), g->low, all,
-                                   false });
+    net->gemm(&(struct gemm){ p->n, all, in, gemm_plain(g->x, in),
+                              gemm_transposed(net->values + g->pairs.a, in), g->low, all, false });
     for (size_t i = 0; i < p->n * all; i++)
         g->low[i] *= factor;
     for (size_t i = 0; i < g->pairs.n; i++) {
@@ -122,9 +125,9 @@ static void multiply(const struct pass *p, const struct products *g, size_t laye
                                .y = g->y[i],
                                .y_stride = g->y_stride[i],
                            });
-        net->gemm->run(&(struct gemm){ p->n, out, r, gemm_plain(g->low + i * r, all),
-                                       gemm_transposed(net->values + g->pairs.b[i], r), g->y[i],
-                                       g->y_stride[i], true });
+        net->gemm(&(struct gemm){ p->n, out, r, gemm_plain(g->low + i * r, all),
+                                  gemm_transposed(net->values + g->pairs.b[i], r), g->y[i],
+                                  g->y_stride[i], true });
     }
 }
 
@@ -141,11 +144,11 @@ static void multiply_backward(const struct pass *p, const struct products *g, si
         struct gemm_view dy = gemm_plain(g->y[i], g->y_stride[i]);
         size_t out = g->pairs.out[i];
 
-        net->gemm->run(&(struct gemm){ out, r, p->n, gemm_transposed(dy.at, dy.row),
-                                       gemm_plain(g->low + i * r, all), gradients + g->pairs.b[i],
-                                       r, true });
-        net->gemm->run(&(struct gemm){ p->n, r, out, dy, gemm_plain(net->values + g->pairs.b[i], r),
-                                       dlow + i * r, all, false });
+        net->gemm(&(struct gemm){ out, r, p->n, gemm_transposed(dy.at, dy.row),
+                                  gemm_plain(g->low + i * r, all), gradients + g->pairs.b[i], r,
+                                  true });
+        net->gemm(&(struct gemm){ p->n, r, out, dy, gemm_plain(net->values + g->pairs.b[i], r),
+                                  dlow + i * r, all, false });
         if (dx)
             multiply_frozen(p, &(struct frozen){
                                    .slot = g->pairs.slot + (enum llama_slot)i,
@@ -161,11 +164,11 @@ static void multiply_backward(const struct pass *p, const struct products *g, si
     }
     for (size_t i = 0; i < p->n * all; i++)
         dlow[i] *= factor;
-    net->gemm->run(&(struct gemm){ all, in, p->n, gemm_transposed(dlow, all), gemm_plain(g->x, in),
-                                   gradients + g->pairs.a, in, true });
+    net->gemm(&(struct gemm){ all, in, p->n, gemm_transposed(dlow, all), gemm_plain(g->x, in),
+                              gradients + g->pairs.a, in, true });
     if (dx)
-        net->gemm->run(&(struct gemm){ p->n, in, all, gemm_plain(dlow, all),
-                                       gemm_plain(net->values + g->pairs.a, in), dx, in, true });
+        net->gemm(&(struct gemm){ p->n, in, all, gemm_plain(dlow, all),
+                                  gemm_plain(net->values + g->pairs.a, in), dx, in, true });
 }
 
 static struct products qkv_of(const struct pass *p, size_t l)
@@ -313,6 +316,11 @@ struct positions {
     int32_t next[LLAMA_LOSS_ROWS]; /* token */
 };
 
+static double surprise(float p)
+{
+    return p > 0.0f && isfinite(p) ? -exact_ln((double)p) : NAN;
+}
+
 /* Their summed loss; memory->normed_grad becomes d(normed) at them. */
 static double positions_loss(const struct pass *p, struct positions *positions)
 {
@@ -335,7 +343,7 @@ static double positions_loss(const struct pass *p, struct positions *positions)
     for (size_t i = 0; i < positions->n; i++) {
         float *z = m->logits + i * n_words;
 
-        loss -= log((double)z[positions->next[i]]);
+        loss += surprise(z[positions->next[i]]);
         z[positions->next[i]] -= 1.0f;
     }
     if (m->training) {

@@ -46,7 +46,7 @@ struct llama_network {
     struct llama_lora lora;
     const float *values; /* flat A and B */
     const float *turns;  /* (positions, D): cosines and sines of the angles, llama_turns() */
-    const struct gemm_kernel *gemm;
+    gemm_fn *gemm;
     const struct llama_bf16 *bf16; /* of the base; NULL: all in f32 */
     const struct train_ops *ops;
 };
@@ -82,7 +82,7 @@ struct llama_memory {
     float *square;              /* attention of one row and head */
     uint16_t *rounded;          /* one operand in bf16, when the network is */
     float *logits, *hidden;     /* (LLAMA_LOSS_ROWS, V), (LLAMA_LOSS_ROWS, C) */
-    float *gradients;           /* (llama_lora_n_values(),): the caller clears and reads them */
+    float *gradients; /* (llama_lora_n_values(),): the caller's, who clears and reads it */
 };
 
 /* Values of a token's q, k and v: they lie side by side. */
@@ -94,8 +94,8 @@ static inline size_t llama_qkv_stride(const struct llama_config *config)
 /* turns (n_positions, D) for positions 0 to n_positions - 1. */
 void llama_turns(const struct llama_config *config, size_t n_positions, float *turns);
 
-/* tokens_max: of all rows of one call below. training false: for the loss alone. RC_NOMEM,
- * RC_LIMIT. */
+/* tokens_max: of all rows of one call below. training false: for the loss alone. The gradients are
+ * left to the caller. RC_NOMEM, RC_LIMIT. */
 MUST_CHECK enum rc llama_memory_init(const struct llama_network *net, size_t tokens_max,
                                      bool training, struct arena *arena,
                                      struct llama_memory *ret_memory, struct err *err);

@@ -1,8 +1,10 @@
 /*
  * llama_train.c - one run of a decoder's training: checks, memory, a step and its score.
  *
- * A batch is cut into as many ranges of rows as there are threads, of about the same number of
- * tokens; each is a task, and takes its rows in packs that fit its memory.
+ * A batch is cut into ranges of rows of about the same number of tokens. Each is a task, takes its
+ * rows in packs that fit its worker's memory, and has gradients of its own, which are then added in
+ * the order of the ranges. The ranges do not depend on the threads, so neither does a bit of the
+ * result.
  */
 #include "engine/train/llama_train.h"
 
@@ -15,7 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PACK_TOKENS = 512 }; /* of a task at a time: about 350 MB for SmolLM2-135M */
+enum {
+    PACK_TOKENS = 512, /* of a task at a time: about 350 MB for SmolLM2-135M */
+    RANGES_MAX = 8,    /* of a batch; each has gradients, about 20 MB for SmolLM2-135M */
+    SLICE = 1 << 16,   /* values of one task when they are added */
+};
 
 static const size_t memory_bytes_max = (size_t)16 << 30;
 
@@ -27,9 +33,10 @@ struct trainer {
 
     struct llama_network net;
     struct llama_bf16 bf16;                       /* LLAMA_BF16 */
-    struct llama_memory memory[POOL_WORKERS_MAX]; /* of each range */
-    double losses[POOL_WORKERS_MAX];
+    struct llama_memory memory[POOL_WORKERS_MAX]; /* of each worker */
     size_t n_ranges, n_values;
+    float *gradients[RANGES_MAX]; /* (n_values,) of each range; then the batch's are the first */
+    double losses[RANGES_MAX];
     float *values;
     struct adamw adamw;
     struct checkpoint checkpoint;
@@ -43,6 +50,7 @@ struct work {
     const struct llama_row **rows; /* (n,) */
     size_t n, n_tokens;
     double weight; /* of the loss of one answer token */
+    bool training; /* the gradients too */
 };
 
 struct llama_options llama_options_default(void)
@@ -149,11 +157,14 @@ static size_t range_first(const struct work *w, size_t i)
 static void run_range(void *context, size_t task, size_t worker)
 {
     const struct work *w = context;
-    struct llama_memory *memory = &w->t->memory[task];
+    struct llama_memory *memory = &w->t->memory[worker];
     size_t at = range_first(w, task), end = range_first(w, task + 1);
     double loss = 0.0;
-    (void)worker;
 
+    memory->training = w->training;
+    memory->gradients = w->t->gradients[task];
+    if (w->training)
+        memset(memory->gradients, 0, w->t->n_values * sizeof(*memory->gradients));
     while (at < end) {
         size_t n = 0, tokens = 0;
 
@@ -165,10 +176,10 @@ static void run_range(void *context, size_t task, size_t worker)
     w->t->losses[task] = loss;
 }
 
-/* The mean loss of the rows per answer token; training: gradients are added to each range's. */
+/* The mean loss of the rows per answer token; training: and each range's gradients. */
 static double run_rows(struct trainer *t, const struct llama_row **rows, size_t n, bool training)
 {
-    struct work w = { t, rows, n, 0, 0.0 };
+    struct work w = { t, rows, n, 0, 0.0, training };
     size_t n_answers = 0;
     double loss = 0.0;
 
@@ -177,24 +188,27 @@ static double run_rows(struct trainer *t, const struct llama_row **rows, size_t 
         n_answers += rows[r]->n_tokens - rows[r]->n_prompt;
     }
     w.weight = 1.0 / (double)n_answers;
-    for (size_t i = 0; i < t->n_ranges; i++) {
-        t->memory[i].training = training;
-        t->losses[i] = 0.0;
-    }
     pool_run(t->host->pool, t->n_ranges, run_range, &w);
     for (size_t i = 0; i < t->n_ranges; i++)
         loss += t->losses[i];
     return loss;
 }
 
+static void add_slice(void *context, size_t slice, size_t worker)
+{
+    struct trainer *t = context;
+    size_t at = slice * SLICE, n = t->n_values - at < SLICE ? t->n_values - at : SLICE;
+    (void)worker;
+
+    for (size_t i = 1; i < t->n_ranges; i++)
+        t->net.ops->add(t->gradients[0] + at, t->gradients[i] + at, 1.0f, n);
+}
+
 /* Gradients of all ranges into the first's, in their order. */
 static float *sum_gradients(struct trainer *t)
 {
-    float *sum = t->memory[0].gradients;
-
-    for (size_t i = 1; i < t->n_ranges; i++)
-        t->net.ops->add(sum, t->memory[i].gradients, 1.0f, t->n_values);
-    return sum;
+    pool_run(t->host->pool, (t->n_values + SLICE - 1) / SLICE, add_slice, t);
+    return t->gradients[0];
 }
 
 static double step(void *self, size_t k, struct train_span span, double factor)
@@ -209,8 +223,6 @@ static double step(void *self, size_t k, struct train_span span, double factor)
 
     for (size_t i = span.first; i < span.end; i++)
         t->rows[i - span.first] = &t->job->train.at[t->loop.plan.order[i]];
-    for (size_t i = 0; i < t->n_ranges; i++)
-        memset(t->memory[i].gradients, 0, t->n_values * sizeof(float));
     double loss = run_rows(t, t->rows, span.end - span.first, true);
     double length =
         adamw_step(&t->adamw, t->net.ops, t->values, sum_gradients(t), NULL, &rates, t->host->pool);
@@ -244,17 +256,17 @@ static enum rc fingerprint_of(const struct trainer *t, struct digest *ret_digest
 {
     const struct llama_options *o = t->options;
     const struct llama_config *c = &t->job->base->config;
-    char text[512], kernels[32];
+    char text[512];
     struct sha256 h;
 
-    int n = snprintf(text, sizeof(text),
-                     "shoal decoder training 1\n%s %zu ranges\n%zu %zu %zu %zu %zu %zu %zu %a %a\n"
-                     "%d %zu %zu %zu %zu %a %a %a %a %zu %a %" PRIu64,
-                     train_kernels_name(kernels), t->n_ranges, c->n_layers, c->width, c->n_heads,
-                     c->n_kv_heads, c->head_width, c->ff_width, c->n_words, (double)c->rope_base,
-                     (double)c->norm_eps, (int)o->schedule, o->epochs, o->batch_rows,
-                     o->budget_tokens, o->patience, (double)o->rate, (double)o->warmup,
-                     (double)o->weight_decay, (double)o->clip, o->rank, (double)o->alpha, o->seed);
+    int n =
+        snprintf(text, sizeof(text),
+                 "shoal decoder training 2\n%zu %zu %zu %zu %zu %zu %zu %a %a\n"
+                 "%d %zu %zu %zu %zu %a %a %a %a %zu %a %" PRIu64,
+                 c->n_layers, c->width, c->n_heads, c->n_kv_heads, c->head_width, c->ff_width,
+                 c->n_words, (double)c->rope_base, (double)c->norm_eps, (int)o->schedule, o->epochs,
+                 o->batch_rows, o->budget_tokens, o->patience, (double)o->rate, (double)o->warmup,
+                 (double)o->weight_decay, (double)o->clip, o->rank, (double)o->alpha, o->seed);
     ASSERT(n > 0 && (size_t)n < sizeof(text));
     sha256_init(&h);
     sha256_update(&h, text, (size_t)n);
@@ -283,8 +295,8 @@ static enum rc values_init(struct trainer *t, struct err *err)
     t->net = (struct llama_network){
         .base = t->job->base,
         .lora = { &t->job->base->config, t->options->rank, t->options->alpha },
-        .gemm = gemm_kernel_best(),
-        .ops = train_ops_best(),
+        .gemm = gemm_for(t->host->cpu),
+        .ops = train_ops_for(t->host->cpu),
     };
     t->n_values = llama_lora_n_values(&t->net.lora);
     t->values = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
@@ -309,10 +321,15 @@ static enum rc memory_init(struct trainer *t, struct err *err)
     size_t tokens = batch < PACK_TOKENS ? batch : PACK_TOKENS;
     enum rc rc = RC_OK;
 
-    t->n_ranges = pool_n_workers(t->host->pool);
-    for (size_t i = 0; i < t->n_ranges && !rc; i++)
+    for (size_t i = 0; i < pool_n_workers(t->host->pool) && !rc; i++)
         rc = llama_memory_init(&t->net, tokens > longest ? tokens : longest, true, t->arena,
                                &t->memory[i], err);
+    t->n_ranges = t->options->batch_rows < RANGES_MAX ? t->options->batch_rows : RANGES_MAX;
+    for (size_t i = 0; i < t->n_ranges && !rc; i++) {
+        t->gradients[i] = arena_alloc(t->arena, t->n_values, sizeof(float), 64);
+        if (!t->gradients[i])
+            rc = arena_fail(t->arena, err, "gradients");
+    }
     return rc;
 }
 

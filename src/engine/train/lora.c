@@ -54,7 +54,7 @@ void lora_start(const struct lora *lora, uint64_t seed, float *values)
 
 struct work {
     const struct lora *lora;
-    const struct gemm_kernel *gemm;
+    gemm_fn *gemm;
     const struct bert *base;
     float *values;
     float *gradients;
@@ -74,15 +74,15 @@ static void merge_task(void *context, size_t task, size_t worker)
     float *weight = w->values + pair.tensor->offset, factor = w->lora->alpha / (float)r;
     (void)worker;
 
-    w->gemm->run(&(struct gemm){ out, in, r, gemm_plain(w->values + pair.b, r),
-                                 gemm_plain(w->values + pair.a, in), weight, in, false });
+    w->gemm(&(struct gemm){ out, in, r, gemm_plain(w->values + pair.b, r),
+                            gemm_plain(w->values + pair.a, in), weight, in, false });
     const float *base = w->base->values[pair.tensor - w->lora->layout->tensors];
     for (size_t i = 0; i < out * in; i++)
         weight[i] = base[i] + factor * weight[i];
 }
 
-void lora_merge(const struct lora *lora, const struct gemm_kernel *gemm, const struct bert *base,
-                float *values, struct pool *pool)
+void lora_merge(const struct lora *lora, gemm_fn *gemm, const struct bert *base, float *values,
+                struct pool *pool)
 {
     struct work work = { .lora = lora, .gemm = gemm, .base = base, .values = values };
 
@@ -100,16 +100,14 @@ static void gradient_task(void *context, size_t task, size_t worker)
           factor = w->lora->alpha / (float)r;
     (void)worker;
 
-    w->gemm->run(
-        &(struct gemm){ r, in, out, gemm_transposed(b, r), gemm_plain(dw, in), da, in, false });
-    w->gemm->run(
-        &(struct gemm){ out, r, in, gemm_plain(dw, in), gemm_transposed(a, in), db, r, false });
+    w->gemm(&(struct gemm){ r, in, out, gemm_transposed(b, r), gemm_plain(dw, in), da, in, false });
+    w->gemm(&(struct gemm){ out, r, in, gemm_plain(dw, in), gemm_transposed(a, in), db, r, false });
     scale(da, factor, r * in);
     scale(db, factor, r * out);
 }
 
-void lora_gradients(const struct lora *lora, const struct gemm_kernel *gemm, const float *values,
-                    float *gradients, struct pool *pool)
+void lora_gradients(const struct lora *lora, gemm_fn *gemm, const float *values, float *gradients,
+                    struct pool *pool)
 {
     struct work work = {
         .lora = lora, .gemm = gemm, .values = (float *)values, .gradients = gradients

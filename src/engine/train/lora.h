@@ -43,11 +43,11 @@ struct lora_pair lora_pair_at(const struct lora *lora, size_t i);
 void lora_start(const struct lora *lora, uint64_t seed, float *values);
 
 /* The network's part of values becomes W, base giving W0. */
-void lora_merge(const struct lora *lora, const struct gemm_kernel *gemm, const struct bert *base,
-                float *values, struct pool *pool);
+void lora_merge(const struct lora *lora, gemm_fn *gemm, const struct bert *base, float *values,
+                struct pool *pool);
 
 /* gradients of A and B from those of W. */
-void lora_gradients(const struct lora *lora, const struct gemm_kernel *gemm, const float *values,
-                    float *gradients, struct pool *pool);
+void lora_gradients(const struct lora *lora, gemm_fn *gemm, const float *values, float *gradients,
+                    struct pool *pool);
 
 #endif

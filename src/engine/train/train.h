@@ -10,9 +10,9 @@
  *
  * The logits of a head are W f + b with f = 16 mean(x) / |mean(x)|, see train_network.h.
  *
- * Determinism: the result is a function of the job and the options, bit for bit, on the same build,
- * kernel rows (train_kernels_name()) and number of threads. An interrupted run that goes on from
- * its checkpoint gives the same bytes. Budgets are tokens, never seconds.
+ * Determinism: the result is a function of the job and the options, bit for bit: on every CPU, with
+ * every number of threads, whatever compiled it. An interrupted run that goes on from its
+ * checkpoint, there or on another machine, gives the same bytes. Budgets are tokens, never seconds.
  */
 #ifndef ENGINE_TRAIN_H
 #define ENGINE_TRAIN_H
@@ -83,7 +83,7 @@ struct train_options {
     size_t frozen_layers; /* TRAIN_FULL: as many lower layers, and the embeddings, stay as they are
                              and see no dropout; below n_layers. 0: everything is trained */
     size_t cache_bytes;   /* what frozen layers make of the rows is computed once when it takes no
-                             more   than this, else at each pass; equal up to rounding */
+                             more than this, else at each pass; the result is the same */
     size_t lora_rank;     /* TRAIN_LORA: 1 to LORA_RANK_MAX */
     float lora_alpha;
     uint64_t seed;
@@ -112,7 +112,8 @@ typedef bool train_progress_fn(void *context, const struct train_progress *progr
 
 /* Where it runs; all borrowed. */
 struct train_host {
-    struct pool *pool;           /* NULL: the calling thread alone */
+    enum cpu cpu;                /* kernel row, at most cpu_best(); all give the same bytes */
+    struct pool *pool;           /* NULL: the calling thread alone; so does any number of threads */
     struct clock clock;          /* for the progress alone */
     const char *checkpoint_path; /* NULL: none is read or written */
     train_progress_fn *progress; /* may be NULL */
@@ -140,7 +141,7 @@ struct train_result {
  *         RC_INVALID    a row, a label or an option breaks what is said above; or the loss was no
  *                       number any more (the rates are too high)
  *         RC_CANCELLED  progress said so
- *         RC_STATE      the checkpoint is of another job, other options, kernel rows or threads
+ *         RC_STATE      the checkpoint is of another job or other options
  *         RC_CORRUPT    the checkpoint's bytes are damaged
  *         RC_IO, RC_FULL, RC_LIMIT, RC_NOMEM
  *
@@ -149,8 +150,5 @@ struct train_result {
 MUST_CHECK enum rc train_run(const struct train_job *job, const struct train_options *options,
                              const struct train_host *host, struct arena *arena,
                              struct train_result *ret_result, struct err *err);
-
-/* "dnnl+avx512": the kernel rows that train_run() uses on this machine; recorded with a version. */
-const char *train_kernels_name(char text[32]);
 
 #endif

@@ -165,7 +165,7 @@ static enum rc start_merged(const struct bert *base, const struct safetensors *f
     enum rc rc = read_lora(file, lora, flat, err);
     if (rc)
         return rc;
-    lora_merge(lora, gemm_kernel_best(), base, flat, NULL);
+    lora_merge(lora, gemm_for(cpu_best()), base, flat, NULL);
     return bert_of_flat(&base->layout, flat, arena, &start->bert, err);
 }
 

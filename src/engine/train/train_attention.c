@@ -41,7 +41,7 @@ static struct head head_of(const struct train_network *net, const struct train_l
 /* p (n, n) = softmax(scale Q K^T) */
 static void probabilities(const struct train_network *net, const struct head *head, float *p)
 {
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = head->n,
         .n = head->n,
         .depth = head->depth,
@@ -66,7 +66,7 @@ void train_attention_forward(const struct train_network *net, struct train_layer
 
         probabilities(net, &head, square);
         drop(net, &head, square);
-        net->gemm->run(&(struct gemm){
+        net->gemm(&(struct gemm){
             .m = head.n,
             .n = head.depth,
             .depth = head.n,
@@ -90,7 +90,7 @@ static void head_backward(const struct train_network *net, const struct head *he
 {
     size_t n = head->n, depth = head->depth, stride = 3 * head->width, wide = head->square;
     float *p = square, *dp = p + n * wide, *kept = dp + n * wide, *dquery = kept + n * wide;
-    gemm_fn *multiply = net->gemm->run;
+    gemm_fn *multiply = net->gemm;
 
     probabilities(net, head, p);
     multiply(&(struct gemm){ n, n, depth, gemm_plain(dcontext, head->width),

@@ -80,7 +80,7 @@ static void linear_tile(const struct work *w, const struct bert_tensor *t, size_
     size_t m = t->shape[0] - out < TILE ? t->shape[0] - out : TILE;
     size_t n = t->shape[1] - in < TILE ? t->shape[1] - in : TILE;
 
-    w->net->gemm->run(&(struct gemm){
+    w->net->gemm(&(struct gemm){
         .m = m,
         .n = n,
         .depth = w->batch->n_tokens,
@@ -95,7 +95,7 @@ static void linear_tile(const struct work *w, const struct bert_tensor *t, size_
                     w->batch->n_tokens, m);
 }
 
-/* Number `norm` of 2L + 1, the embedding's last: sums over the ranges, in their order. */
+/* Number `norm` of 2L + 1, the embedding's last: sums over the rows, in their order. */
 static void norm_task(const struct work *w, size_t norm)
 {
     static const enum bert_slot gains[] = { BERT_ATTENTION_NORM_GAIN, BERT_DOWN_NORM_GAIN };
@@ -109,8 +109,8 @@ static void norm_task(const struct work *w, size_t norm)
     const float *sums = w->memory->norm_sums + norm * 2 * width;
     size_t stride = (2 * n_layers + 1) * 2 * width;
 
-    column_sums(w, gain, sums, stride, w->memory->n_ranges, width);
-    column_sums(w, shift, sums + width, stride, w->memory->n_ranges, width);
+    column_sums(w, gain, sums, stride, w->batch->n_rows, width);
+    column_sums(w, shift, sums + width, stride, w->batch->n_rows, width);
 }
 
 static void words_task(const struct work *w, size_t task)
@@ -148,7 +148,7 @@ static void heads_task(const struct work *w)
     const struct train_heads *heads = &w->net->heads;
     size_t width = w->net->layout->config.width, n_classes = heads->n_classes;
 
-    w->net->gemm->run(&(struct gemm){
+    w->net->gemm(&(struct gemm){
         .m = n_classes,
         .n = width,
         .depth = w->batch->n_rows,

@@ -47,8 +47,8 @@ static double score_of(const struct trainer *t, const struct labelled *valid, co
     size_t width = t->net.layout->config.width;
 
     train_score_reset(score);
-    t->net.gemm->run(&(struct gemm){ valid->n, n_classes, width, gemm_plain(valid->features, width),
-                                     gemm_transposed(solution, width), logits, n_classes, false });
+    t->net.gemm(&(struct gemm){ valid->n, n_classes, width, gemm_plain(valid->features, width),
+                                gemm_transposed(solution, width), logits, n_classes, false });
     t->net.ops->add_bias(logits, n_classes, solution + n_classes * width, valid->n, n_classes);
     train_score_add(score, logits, valid->labels, valid->n);
     return train_score_macro_f1(score);

@@ -1,6 +1,7 @@
 /* train_heads.c - from the last layer to the loss, and back to every token. */
 #include "engine/train/train_network.h"
 
+#include "base/exact_math.h"
 #include "base/macros.h"
 
 #include <math.h>
@@ -32,7 +33,7 @@ void train_heads_forward(const struct train_network *net, struct train_memory *m
 
     for (size_t r = first; r < end; r++)
         pool_row(net, memory, batch, r);
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = end - first,
         .n = n_classes,
         .depth = width,
@@ -44,11 +45,22 @@ void train_heads_forward(const struct train_network *net, struct train_memory *m
     net->ops->add_bias(logits, n_classes, net->values + net->heads.bias, end - first, n_classes);
 }
 
+/* Training ends when they are not: the rates are too high. */
+static bool are_finite(const float *logits, size_t n)
+{
+    for (size_t c = 0; c < n; c++)
+        if (!isfinite(logits[c]))
+            return false;
+    return true;
+}
+
 /* Cross-entropy of one field's logits (n,); they become weight * (softmax - one-hot). */
 static double cross_entropy(float *logits, size_t n, int32_t label, float weight)
 {
     double top = -INFINITY, sum = 0.0;
 
+    if (!are_finite(logits, n))
+        return NAN;
     if (label == TRAIN_NO_LABEL) {
         memset(logits, 0, n * sizeof(*logits));
         return 0.0;
@@ -57,11 +69,11 @@ static double cross_entropy(float *logits, size_t n, int32_t label, float weight
     for (size_t c = 0; c < n; c++)
         top = fmax(top, (double)logits[c]);
     for (size_t c = 0; c < n; c++)
-        sum += exp((double)logits[c] - top);
-    double loss = top + log(sum) - (double)logits[label];
+        sum += exact_exp((double)logits[c] - top);
+    double loss = top + exact_ln(sum) - (double)logits[label];
 
     for (size_t c = 0; c < n; c++) {
-        double p = exp((double)logits[c] - top) / sum;
+        double p = exact_exp((double)logits[c] - top) / sum;
 
         logits[c] = weight * (float)(p - ((size_t)label == c ? 1.0 : 0.0));
     }
@@ -72,6 +84,8 @@ double train_set_cross_entropy(float *logits, size_t n, int32_t set, float weigh
 {
     double loss = 0.0;
 
+    if (!are_finite(logits, n))
+        return NAN;
     if (set == TRAIN_NO_LABEL) {
         memset(logits, 0, n * sizeof(*logits));
         return 0.0;
@@ -80,9 +94,10 @@ double train_set_cross_entropy(float *logits, size_t n, int32_t set, float weigh
     for (size_t c = 0; c < n; c++) {
         bool is_in = set >> c & 1;
         double against = is_in ? -(double)logits[c] : (double)logits[c]; /* log odds of an error */
-        double odds = exp(-fabs(against)), wrong = (against > 0.0 ? 1.0 : odds) / (1.0 + odds);
+        double odds = exact_exp(-fabs(against)),
+               wrong = (against > 0.0 ? 1.0 : odds) / (1.0 + odds);
 
-        loss += fmax(against, 0.0) + log1p(odds);
+        loss += fmax(against, 0.0) + exact_ln(1.0 + odds);
         logits[c] = weight * (float)(is_in ? -wrong : wrong);
     }
     return loss * (double)weight;
@@ -126,7 +141,7 @@ void train_heads_backward(const struct train_network *net, struct train_memory *
         float *logits = memory->logits + r * n_classes, *df = memory->grad + from * width;
 
         memory->losses[r] = row_loss(net, logits, batch->labels + r * n_fields, batch->weights);
-        net->gemm->run(&(struct gemm){
+        net->gemm(&(struct gemm){
             .m = 1,
             .n = width,
             .depth = n_classes,

@@ -1,5 +1,6 @@
 #include "engine/train/train_logistic.h"
 
+#include "base/exact_math.h"
 #include "base/macros.h"
 #include "engine/train/train_network.h"
 
@@ -44,7 +45,7 @@ static double label_losses(const struct train_logistic *p, float *z, size_t firs
     for (size_t r = 0; r < n; r++, z += p->n_classes) {
         size_t label = (size_t)p->labels[first + r];
 
-        loss -= log(fmax((double)z[label], 1e-37));
+        loss -= exact_ln(fmax((double)z[label], 1e-37));
         z[label] -= 1.0f;
     }
     return loss;
@@ -68,9 +69,8 @@ static void forward_task(void *context, size_t task, size_t worker)
     float *z = fit->probabilities + first * k;
     (void)worker;
 
-    p->gemm->run(&(struct gemm){ n, k, p->width,
-                                 gemm_plain(p->features + first * p->width, p->width),
-                                 gemm_transposed(fit->at, p->width), z, k, false });
+    p->gemm(&(struct gemm){ n, k, p->width, gemm_plain(p->features + first * p->width, p->width),
+                            gemm_transposed(fit->at, p->width), z, k, false });
     p->ops->add_bias(z, k, fit->at + k * p->width, n, k);
     fit->losses[task] = p->is_set ? set_losses(p, z, first, n) : label_losses(p, z, first, n);
 }
@@ -87,9 +87,8 @@ static void gradient_task(void *context, size_t task, size_t worker)
     const float *w = fit->at + first * p->width;
     (void)worker;
 
-    p->gemm->run(&(struct gemm){ n, p->width, p->n_rows,
-                                 gemm_transposed(fit->probabilities + first, k),
-                                 gemm_plain(p->features, p->width), dw, p->width, false });
+    p->gemm(&(struct gemm){ n, p->width, p->n_rows, gemm_transposed(fit->probabilities + first, k),
+                            gemm_plain(p->features, p->width), dw, p->width, false });
     for (size_t i = 0; i < n * p->width; i++)
         dw[i] = mean * dw[i] + penalty * w[i];
     memset(db, 0, n * sizeof(*db));

@@ -24,7 +24,7 @@ struct train_logistic {
     const int32_t *labels; /* (n,), each < n_classes; of a set a mask of them */
     float c;               /* > 0: the smaller, the stronger the penalty */
     bool is_set;
-    const struct gemm_kernel *gemm;
+    gemm_fn *gemm;
     const struct train_ops *ops;
 };
 

@@ -77,7 +77,7 @@ enum rc train_memory_init(const struct train_network *net, size_t tokens_max, si
                               .rows_max = rows_max,
                               .n_ranges = n_ranges };
     size_t narrow = tokens_max * config->width, classes = rows_max * net->heads.n_classes;
-    size_t norm_sums = n_ranges * (2 * config->n_layers + 1) * 2 * config->width;
+    size_t norm_sums = rows_max * (2 * config->n_layers + 1) * 2 * config->width;
     const struct area both[] = {
         { &m.embedding_hat, narrow },
         { &m.embedding_rstd, tokens_max },

@@ -54,7 +54,7 @@ static void linear(const struct train_network *net, enum bert_slot weight, size_
 {
     const struct bert_tensor *t = &net->layout->tensors[bert_tensor_index(weight, layer)];
 
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = n,
         .n = t->shape[0],
         .depth = t->shape[1],
@@ -71,7 +71,7 @@ static void linear_backward(const struct train_network *net, enum bert_slot weig
 {
     const struct bert_tensor *t = &net->layout->tensors[bert_tensor_index(weight, layer)];
 
-    net->gemm->run(&(struct gemm){
+    net->gemm(&(struct gemm){
         .m = n,
         .n = t->shape[1],
         .depth = t->shape[0],
@@ -177,27 +177,38 @@ static void layer_forward(const struct pass *p, const struct range *range, size_
     net->ops->norm(output + at, layer->hat2 + at, layer->rstd2 + range->first, &norm2, n, width);
 }
 
+/* Normalisation number `index` of 2L + 1, row by row: each row has sums of its own. */
+static void norm_backward(const struct pass *p, const struct range *range, size_t index,
+                          struct train_norm norm, float *hat, const float *rstd)
+{
+    size_t width = p->net->layout->config.width, all = 2 * p->net->layout->config.n_layers + 1;
+
+    for (size_t r = range->first_row; r < range->end_row; r++) {
+        size_t first = p->batch->starts[r], at = first * width;
+        float *sums = p->memory->norm_sums + (r * all + index) * 2 * width;
+
+        memset(sums, 0, 2 * width * sizeof(*sums));
+        norm.first = (uint32_t)at;
+        p->net->ops->norm_backward(p->memory->grad + at, hat + at, rstd + first, &norm, sums,
+                                   sums + width, p->batch->starts[r + 1] - first, width);
+    }
+}
+
 /* memory->grad holds d(output of layer l) and then d(its input). */
-static void layer_backward(const struct pass *p, const struct range *range, size_t l,
-                           float *norm_sums, size_t worker)
+static void layer_backward(const struct pass *p, const struct range *range, size_t l, size_t worker)
 {
     const struct train_network *net = p->net;
     struct train_layer *layer = &p->memory->layers[l];
     size_t width = net->layout->config.width, ff = net->layout->config.ff_width, n = range->n;
     size_t at = range->first * width, wide = range->first * ff;
     float *grad = p->memory->grad + at, *wide_grad = p->memory->wide_grad + wide;
-    float *sums1 = norm_sums + 4 * l * width, *sums2 = sums1 + 2 * width;
-    struct train_norm norm1 = attention_norm(net, l, range->first),
-                      norm2 = down_norm(net, l, range->first);
 
-    net->ops->norm_backward(grad, layer->hat2 + at, layer->rstd2 + range->first, &norm2, sums2,
-                            sums2 + width, n, width);
+    norm_backward(p, range, 2 * l + 1, down_norm(net, l, 0), layer->hat2, layer->rstd2);
     linear_backward(net, BERT_DOWN_WEIGHT, l, layer->hat2 + at, width, wide_grad, false, n);
     net->ops->gelu_backward(layer->up + wide, wide_grad, n * ff);
     linear_backward(net, BERT_UP_WEIGHT, l, layer->up + wide, ff, grad, true, n);
 
-    net->ops->norm_backward(grad, layer->hat1 + at, layer->rstd1 + range->first, &norm1, sums1,
-                            sums1 + width, n, width);
+    norm_backward(p, range, 2 * l, attention_norm(net, l, 0), layer->hat1, layer->rstd1);
     float *dcontext = p->memory->context_grad;
     linear_backward(net, BERT_ATTENTION_WEIGHT, l, layer->hat1 + at, width, dcontext + at, false,
                     n);
@@ -240,25 +251,22 @@ static void lower_forward(const struct pass *p, const struct range *range, size_
                (starts[r + 1] - starts[r]) * width * sizeof(float));
 }
 
-static void embedding_backward(const struct pass *p, const struct range *range, float *sums)
+static void embedding_backward(const struct pass *p, const struct range *range)
 {
     size_t width = p->net->layout->config.width;
     float *grad = p->memory->grad + range->first * width;
-    struct train_norm norm = embedding_norm(p->net);
     struct train_dropout dropout = dropout_at(p->net, 0, SITE_EMBEDDING);
 
     p->net->ops->drop(grad, &dropout, (uint32_t)(range->first * width), range->n * width);
-    p->net->ops->norm_backward(grad, p->memory->embedding_hat + range->first * width,
-                               p->memory->embedding_rstd + range->first, &norm, sums, sums + width,
-                               range->n, width);
+    norm_backward(p, range, 2 * p->net->layout->config.n_layers, embedding_norm(p->net),
+                  p->memory->embedding_hat, p->memory->embedding_rstd);
 }
 
 static void run_range(void *context, size_t task, size_t worker)
 {
     const struct pass *p = context;
     struct train_memory *memory = p->memory;
-    size_t n_layers = p->net->layout->config.n_layers, width = p->net->layout->config.width;
-    size_t n_sums = (2 * n_layers + 1) * 2 * width;
+    size_t n_layers = p->net->layout->config.n_layers;
     struct range range = range_of(p, task);
 
     lower_forward(p, &range, worker);
@@ -267,13 +275,11 @@ static void run_range(void *context, size_t task, size_t worker)
     if (!p->batch->labels)
         return;
 
-    float *norm_sums = memory->norm_sums + task * n_sums;
-    memset(norm_sums, 0, n_sums * sizeof(*norm_sums));
     train_heads_backward(p->net, memory, p->batch, range.first_row, range.end_row);
     for (size_t l = n_layers; l-- > p->net->frozen_layers;)
-        layer_backward(p, &range, l, norm_sums, worker);
+        layer_backward(p, &range, l, worker);
     if (p->net->frozen_layers == 0)
-        embedding_backward(p, &range, norm_sums + n_sums - 2 * width);
+        embedding_backward(p, &range);
 }
 
 static void run_lower(void *context, size_t task, size_t worker)

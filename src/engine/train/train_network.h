@@ -23,10 +23,10 @@
  * Sizes: T tokens of the batch, R rows, C width, F ff_width, L layers, H heads, D = C / H,
  * K classes of all fields.
  *
- * Determinism: a token's activations depend on its row and, in rounding, on how many tokens its
- * range has (a matrix product may add up in another order); sums over tokens are done in the
- * order of tokens inside one task, or in the order of the ranges. So everything is bit-identical
- * for the same build, kernel rows and number of ranges.
+ * Determinism: what a pass makes of a row depends on the row and its place in the pack (dropout
+ * counts tokens), not on its neighbours or its range. Sums over tokens are done in the order of
+ * tokens inside one task, or row by row and then in the order of the rows. So everything is the
+ * same to the bit for all kernel rows, ranges and threads.
  *
  * Dropout is where BERT's own training has it: embeddings, attention probabilities, and the two
  * linear outputs before their residual.
@@ -65,7 +65,7 @@ struct train_heads {
 struct train_network {
     const struct bert_layout *layout;
     struct train_heads heads;
-    const struct gemm_kernel *gemm;
+    gemm_fn *gemm;
     const struct train_ops *ops;
     const float *values;  /* flat: the layout's, then the heads' */
     size_t frozen_layers; /* lower layers without dropout and gradients, like the embeddings then;
@@ -106,7 +106,7 @@ struct train_memory {
     float *lengths;                  /* (R,): |mean(x)| */
     float *logits;                   /* (R, K): z, then with labels d(z) */
     double *losses;                  /* (R,) */
-    float *norm_sums; /* (n_ranges, 2L + 1, 2, C): gain and shift gradients of each range */
+    float *norm_sums;                /* (R, 2L + 1, 2, C): gain and shift gradients of each row */
     float *square[TRAIN_RANGES_MAX]; /* per worker: attention of one row and head */
 };
 

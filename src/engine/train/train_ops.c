@@ -1,18 +1,88 @@
 /*
  * train_ops.c - built once per instruction set, with TRAIN_OPS naming the table (see meson.build).
  *
- * "omp simd" here is the compiler's permission to add in lanes, and nothing else of OpenMP: without
- * it, or with -ffast-math everywhere, a sum would be scalar, or comparisons with infinity
- * meaningless.
+ * All builds give the same bytes: nothing is fused but what says fmaf(), and a sum over a row is
+ * one of the five functions below. "omp simd" lets the compiler compute the elements of a loop side
+ * by side; none of these loops adds one element to another.
  */
 #include "engine/train/train_ops.h"
 
 #include "engine/kernels/gemm_bf16.h"
+#include "engine/kernels/lanes.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { DOT_BLOCK = 4096 };
+
+/* 16 values from x on, of which the first n exist; 0 for the others. */
+static inline struct lanes load_first(const float *x, size_t n)
+{
+    float some[TRAIN_LANES] = { 0.0f };
+
+    if (n >= TRAIN_LANES)
+        return lanes_load(x);
+    memcpy(some, x, n * sizeof(*x));
+    return lanes_load(some);
+}
+
+static inline float sum_of(const float *x, size_t n)
+{
+    struct lanes sum = lanes_set(0.0f);
+
+    for (size_t j = 0; j < n; j += TRAIN_LANES)
+        sum = lanes_add(sum, load_first(x + j, n - j));
+    return lanes_sum(sum);
+}
+
+static inline float sum_of_products(const float *x, const float *y, size_t n)
+{
+    struct lanes sum = lanes_set(0.0f);
+
+    for (size_t j = 0; j < n; j += TRAIN_LANES)
+        sum = lanes_fma(load_first(x + j, n - j), load_first(y + j, n - j), sum);
+    return lanes_sum(sum);
+}
+
+/* of (x y) z */
+static inline float sum_of_triples(const float *x, const float *y, const float *z, size_t n)
+{
+    struct lanes sum = lanes_set(0.0f);
+
+    for (size_t j = 0; j < n; j += TRAIN_LANES)
+        sum = lanes_fma(lanes_mul(load_first(x + j, n - j), load_first(y + j, n - j)),
+                        load_first(z + j, n - j), sum);
+    return lanes_sum(sum);
+}
+
+/* of (x - mean)^2 */
+static inline float sum_of_squares(const float *x, float mean, size_t n)
+{
+    const struct lanes zero = lanes_set(0.0f), middle = lanes_set(mean);
+    struct lanes sum = zero;
+
+    for (size_t j = 0; j < n; j += TRAIN_LANES) {
+        struct lanes d = lanes_sub(load_first(x + j, n - j), middle);
+
+        if (n - j < TRAIN_LANES)
+            d = lanes_first(n - j, d, zero);
+        sum = lanes_fma(d, d, sum);
+    }
+    return lanes_sum(sum);
+}
+
+/* n > 0 */
+static inline float highest_of(const float *x, size_t n)
+{
+    struct lanes top = lanes_set(-INFINITY);
+    size_t j = 0;
+
+    for (; j + TRAIN_LANES <= n; j += TRAIN_LANES)
+        top = lanes_max(lanes_load(x + j), top);
+    if (j < n)
+        top = lanes_max(lanes_first(n - j, load_first(x + j, n - j), top), top);
+    return lanes_highest(top);
+}
 
 /* e^x within 2 ulp for -80 <= x <= limit <= 88, saturating outside: smaller values would soon be
  * subnormal, at a hundred times the cost. Cody & Waite's reduction, then the series. */
@@ -21,17 +91,18 @@ static inline float exp_up_to(float limit, float x)
     const float shifter = 12582912.0f;     /* 1.5 * 2^23: adding it rounds to an integer */
     float above = x > -80.0f ? x : -80.0f; /* so too if x is NaN */
     float clamped = above < limit ? above : limit;
-    float shifted = clamped * 1.44269504f + shifter;
-    float n = shifted - shifter;
-    float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
-    float y = 1.0f +
-              r * (1.0f + r * (0.5f + r * (1.66666667e-1f +
-                                           r * (4.16666667e-2f +
-                                                r * (8.33333333e-3f +
-                                                     r * (1.38888889e-3f + r * 1.98412698e-4f))))));
+    float n = fmaf(clamped, 1.44269504f, shifter) - shifter;
+    float r = fmaf(n, 2.12194440e-4f, fmaf(n, -0.693359375f, clamped));
+    float y = fmaf(r, 1.98412698e-4f, 1.38888889e-3f);
     int32_t bits;
     float power;
 
+    y = fmaf(r, y, 8.33333333e-3f);
+    y = fmaf(r, y, 4.16666667e-2f);
+    y = fmaf(r, y, 1.66666667e-1f);
+    y = fmaf(r, y, 0.5f);
+    y = fmaf(r, y, 1.0f);
+    y = fmaf(r, y, 1.0f);
     bits = ((int32_t)n + 127) << 23;
     memcpy(&power, &bits, sizeof(power));
     return y * power;
@@ -54,12 +125,13 @@ static inline float sigmoid_lane(float x)
 static inline float normal_lane(float x, float *density)
 {
     float z = fabsf(x) * 0.70710678f;
-    float t = 1.0f / (1.0f + 0.3275911f * z);
-    float e = exp_lane(-z * z);
-    float upper =
-        0.5f * e * t *
-        (0.254829592f +
-         t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+    float t = 1.0f / fmaf(0.3275911f, z, 1.0f);
+    float e = exp_lane(-z * z), y = fmaf(t, 1.061405429f, -1.453152027f);
+
+    y = fmaf(t, y, 1.421413741f);
+    y = fmaf(t, y, -0.284496736f);
+    y = fmaf(t, y, 0.254829592f);
+    float upper = 0.5f * e * t * y;
 
     *density = e;
     return x < 0.0f ? upper : 1.0f - upper;
@@ -95,7 +167,7 @@ static void gelu_backward(float *restrict x, const float *restrict dy, size_t n)
     for (size_t j = 0; j < n; j++) {
         float density, phi = normal_lane(x[j], &density);
 
-        x[j] = dy[j] * (phi + x[j] * density * 0.39894228f);
+        x[j] = dy[j] * fmaf(x[j] * density, 0.39894228f, phi);
     }
 }
 
@@ -135,26 +207,18 @@ static void norm(float *restrict y, float *restrict x, float *restrict rstd,
     const float *residual = p->residual;
 
     for (size_t i = 0; i < rows; i++, x += n, y += n) {
-        float sum = 0.0f, squares = 0.0f;
-
         join(x, p->bias, n);
         drop(x, &p->dropout, p->first + (uint32_t)(i * n), n);
         join(x, residual, n);
         residual = residual ? residual + n : NULL;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
-            sum += x[j];
-        float mean = sum / (float)n;
-#pragma omp simd reduction(+ : squares)
-        for (size_t j = 0; j < n; j++)
-            squares += (x[j] - mean) * (x[j] - mean);
-        float r = 1.0f / sqrtf(squares / (float)n + p->eps);
+        float mean = sum_of(x, n) / (float)n;
+        float r = 1.0f / sqrtf(sum_of_squares(x, mean, n) / (float)n + p->eps);
 
         rstd[i] = r;
 #pragma omp simd
         for (size_t j = 0; j < n; j++) {
             x[j] = (x[j] - mean) * r;
-            y[j] = x[j] * p->gain[j] + p->shift[j];
+            y[j] = fmaf(x[j], p->gain[j], p->shift[j]);
         }
     }
 }
@@ -164,21 +228,14 @@ static void norm_backward(float *restrict grad, float *restrict hat, const float
                           size_t rows, size_t n)
 {
     for (size_t i = 0; i < rows; i++, grad += n, hat += n) {
-        float sum = 0.0f, sum_hat = 0.0f;
+        float mean = sum_of_products(grad, p->gain, n) / (float)n;
+        float mean_hat = sum_of_triples(grad, p->gain, hat, n) / (float)n, r = rstd[i];
 
-#pragma omp simd reduction(+ : sum, sum_hat)
-        for (size_t j = 0; j < n; j++) {
-            float dhat = grad[j] * p->gain[j];
-
-            dgain[j] += grad[j] * hat[j];
-            dshift[j] += grad[j];
-            sum += dhat;
-            sum_hat += dhat * hat[j];
-        }
-        float mean = sum / (float)n, mean_hat = sum_hat / (float)n, r = rstd[i];
 #pragma omp simd
         for (size_t j = 0; j < n; j++) {
-            grad[j] = r * (grad[j] * p->gain[j] - mean - hat[j] * mean_hat);
+            dgain[j] = fmaf(grad[j], hat[j], dgain[j]);
+            dshift[j] += grad[j];
+            grad[j] = r * fmaf(-hat[j], mean_hat, fmaf(grad[j], p->gain[j], -mean));
             hat[j] = grad[j];
         }
         drop(hat, &p->dropout, p->first + (uint32_t)(i * n), n);
@@ -202,12 +259,8 @@ static void rms_norm(float *restrict y, float *restrict rstd, const float *restr
 {
     for (size_t i = 0; i < rows; i++) {
         const float *row = x + i * n;
-        float squares = 0.0f;
 
-#pragma omp simd reduction(+ : squares)
-        for (size_t j = 0; j < n; j++)
-            squares += row[j] * row[j];
-        rstd[i] = 1.0f / sqrtf(squares / (float)n + eps);
+        rstd[i] = 1.0f / sqrtf(sum_of_products(row, row, n) / (float)n + eps);
     }
     rms_norm_again(y, rstd, x, gain, rows, n);
 }
@@ -218,15 +271,11 @@ static void rms_norm_backward(float *restrict dx, const float *restrict dy,
                               const float *restrict gain, size_t rows, size_t n)
 {
     for (size_t i = 0; i < rows; i++, dx += n, dy += n, x += n) {
-        float sum = 0.0f, r = rstd[i];
+        float r = rstd[i], share = sum_of_triples(dy, gain, x, n) * r * r / (float)n;
 
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
-            sum += dy[j] * gain[j] * x[j];
-        float share = sum * r * r / (float)n;
 #pragma omp simd
         for (size_t j = 0; j < n; j++)
-            dx[j] += r * (dy[j] * gain[j] - x[j] * share);
+            dx[j] = fmaf(r, fmaf(-x[j], share, dy[j] * gain[j]), dx[j]);
     }
 }
 
@@ -242,8 +291,8 @@ static void turn(float *restrict x, const float *restrict turns, float direction
         for (size_t d = 0; d < half; d++) {
             float a = low[d], b = high[d], sine = direction * turns[half + d];
 
-            low[d] = a * turns[d] - b * sine;
-            high[d] = b * turns[d] + a * sine;
+            low[d] = fmaf(a, turns[d], -(b * sine));
+            high[d] = fmaf(b, turns[d], a * sine);
         }
     }
 }
@@ -263,7 +312,7 @@ static void swiglu_backward(float *restrict gate, float *restrict up, const floa
     for (size_t j = 0; j < n; j++) {
         float g = gate[j], sigma = sigmoid_lane(g), silu = g * sigma;
 
-        gate[j] = dy[j] * up[j] * (sigma + silu * (1.0f - sigma));
+        gate[j] = dy[j] * up[j] * fmaf(silu, 1.0f - sigma, sigma);
         up[j] = dy[j] * silu;
     }
 }
@@ -285,17 +334,12 @@ static void softmax(float *restrict x, size_t stride, float scale, size_t rows, 
 
     fill_behind(begin, stride, rows, n, -INFINITY);
     for (size_t i = 0; i < rows; i++, x += stride) {
-        float top = -INFINITY, sum = 0.0f;
+        float top = highest_of(x, stride);
 
-#pragma omp simd reduction(max : top)
+#pragma omp simd
         for (size_t j = 0; j < stride; j++)
-            top = x[j] > top ? x[j] : top;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < stride; j++) {
             x[j] = exp_lane(scale * (x[j] - top)); /* behind n: e^-80 beside a sum of at least 1 */
-            sum += x[j];
-        }
-        float inverse = 1.0f / sum;
+        float inverse = 1.0f / sum_of(x, stride);
 #pragma omp simd
         for (size_t j = 0; j < stride; j++)
             x[j] *= inverse;
@@ -308,11 +352,8 @@ static void softmax_backward(float *restrict grad, const float *restrict p, size
 {
     fill_behind(grad, stride, rows, n, 0.0f);
     for (size_t i = 0; i < rows; i++, grad += stride, p += stride) {
-        float sum = 0.0f;
+        float sum = sum_of_products(grad, p, stride);
 
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < stride; j++)
-            sum += grad[j] * p[j];
 #pragma omp simd
         for (size_t j = 0; j < stride; j++)
             grad[j] = scale * p[j] * (grad[j] - sum);
@@ -332,7 +373,7 @@ static void add(float *restrict y, const float *restrict x, float factor, size_t
 {
 #pragma omp simd
     for (size_t j = 0; j < n; j++)
-        y[j] += factor * x[j];
+        y[j] = fmaf(factor, x[j], y[j]);
 }
 
 static double dot(const float *x, const float *y, size_t n)
@@ -341,12 +382,8 @@ static double dot(const float *x, const float *y, size_t n)
 
     for (size_t at = 0; at < n; at += DOT_BLOCK) {
         size_t end = n - at < DOT_BLOCK ? n : at + DOT_BLOCK;
-        float sum = 0.0f;
 
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = at; j < end; j++)
-            sum += x[j] * y[j];
-        total += (double)sum;
+        total += (double)sum_of_products(x + at, y + at, end - at);
     }
     return total;
 }
@@ -364,17 +401,13 @@ static void adamw(float *restrict w, float *restrict m, float *restrict v,
     for (size_t j = 0; j < n; j++) {
         float g = gradient[j] * p->gradient_scale;
 
-        m[j] += (1.0f - p->beta1) * (g - m[j]);
-        v[j] = p->beta2 * v[j] + (1.0f - p->beta2) * g * g;
-        w[j] = w[j] * p->decay - p->rate * m[j] / (sqrtf(v[j]) * p->root_scale + p->eps);
+        m[j] = fmaf(1.0f - p->beta1, g - m[j], m[j]);
+        v[j] = fmaf(p->beta2, v[j], (1.0f - p->beta2) * g * g);
+        w[j] = fmaf(w[j], p->decay, -(p->rate * m[j] / fmaf(sqrtf(v[j]), p->root_scale, p->eps)));
     }
 }
 
-#define TEXT_OF(name) #name
-#define TEXT(name)    TEXT_OF(name)
-
 const struct train_ops TRAIN_OPS = {
-    .name = &TEXT(TRAIN_OPS)[sizeof("train_ops_") - 1],
     .bias_gelu = bias_gelu,
     .gelu_backward = gelu_backward,
     .add_bias = add_bias,

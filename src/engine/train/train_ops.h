@@ -2,15 +2,17 @@
  * train_ops.h - the elementwise and row-wise arithmetic of training, in f32.
  *
  * One source, train_ops.c, is built once per row of the table below with that row's instruction
- * set; its loops are written for the compiler to vectorise. The rows differ in the order of their
- * sums and so in the last bits: training is bit-identical on the same row, which is recorded, and
- * not across rows. Nothing here is used by serving.
+ * set; its loops are written for the compiler to vectorise. All rows give the same bytes: a sum
+ * over a row of x has the 16 lanes and the tree of kernels.h ("sum16"), products in it are fused,
+ * and a multiply-add elsewhere is fused where the source says so. Nothing here is used by serving.
  *
  * Shapes: x (rows, n) row-major and contiguous unless a stride is given. No function allocates,
  * fails or keeps state; arrays do not overlap unless a comment says so.
  */
 #ifndef ENGINE_TRAIN_OPS_H
 #define ENGINE_TRAIN_OPS_H
+
+#include "engine/kernels/cpu.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,8 +51,6 @@ struct train_adamw {
 };
 
 struct train_ops {
-    const char *name;
-
     /* x += bias per row; y = gelu(x) = x Phi(x). Hendrycks & Gimpel 2016, arXiv:1606.08415 */
     void (*bias_gelu)(float *y, float *x, const float *bias, size_t rows, size_t n);
     /* x becomes dy gelu'(x). */
@@ -103,21 +103,18 @@ struct train_ops {
     void (*column_sums)(float *sum, const float *x, size_t stride, size_t rows, size_t n);
     void (*add)(float *y, const float *x, float factor, size_t n); /* y += factor * x */
     void (*round_bf16)(uint16_t *y, const float *x, size_t n);     /* gemm_bf16_of() */
-    double (*dot)(const float *x, const float *y,
-                  size_t n); /* in f32 lanes per 4,096 values, then f64 */
+    double (*dot)(const float *x, const float *y, size_t n); /* sum16 per 4,096 values, then f64 */
 
     /* Decoupled weight decay. Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2. */
     void (*adamw)(float *w, float *m, float *v, const float *gradient, const struct train_adamw *p,
                   size_t n);
 };
 
-/* The best row for this CPU; or the named one ("generic", "avx2", "avx512"), NULL when it has not.
- */
-const struct train_ops *train_ops_best(void);
-const struct train_ops *train_ops_named(const char *name);
+/* The row for a CPU; it is at most cpu_best(). */
+const struct train_ops *train_ops_for(enum cpu cpu);
 
 struct train_dropout train_dropout_of(float rate, uint32_t key);
 
-extern const struct train_ops train_ops_generic, train_ops_avx2, train_ops_avx512;
+extern const struct train_ops train_ops_scalar, train_ops_avx2, train_ops_avx512;
 
 #endif

@@ -1,9 +1,8 @@
 #include "engine/train/train_plan.h"
 
+#include "base/exact_math.h"
 #include "base/macros.h"
 #include "engine/train/train_random.h"
-
-#include <math.h>
 
 enum { STREAM_ORDER = 0 }; /* of random numbers below the seed; dropout has 1 */
 
@@ -59,6 +58,7 @@ enum rc train_plan_init(struct train_plan *plan, size_t epochs, size_t budget_to
 double train_plan_rate(const struct train_plan *plan, enum train_schedule schedule, float warmup,
                        size_t k)
 {
+    double sine, cosine;
     size_t rising = (size_t)((double)warmup * (double)plan->n_steps);
 
     if (k < rising)
@@ -67,7 +67,9 @@ double train_plan_rate(const struct train_plan *plan, enum train_schedule schedu
 
     switch (schedule) {
     case TRAIN_SCHEDULE_LINEAR: return left;
-    case TRAIN_SCHEDULE_COSINE: return 0.5 - 0.5 * cos(left * 3.14159265358979323846);
+    case TRAIN_SCHEDULE_COSINE:
+        exact_sin_cos(left * 3.14159265358979323846, &sine, &cosine);
+        return 0.5 - 0.5 * cosine;
     }
     assert_fail("a schedule", __FILE__, __LINE__);
 }

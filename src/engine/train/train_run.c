@@ -270,20 +270,19 @@ static enum rc fingerprint_of(const struct trainer *t, struct digest *ret_digest
 {
     const struct train_options *o = t->options;
     const struct bert_config *c = &t->net.layout->config;
-    char text[512], kernels[32];
+    char text[512];
     struct sha256 h;
 
     int n = snprintf(
         text, sizeof(text),
-        "shoal training 2\n%s %zu ranges\n%zu %zu %zu %zu %zu %zu %zu %a\n"
-        "%d %d %d %zu %zu %zu %zu %zu %zu %a %a %a %a %a %a %zu %a %" PRIu64 "\n%zu %zu %d %d",
-        train_kernels_name(kernels), t->memory.n_ranges, c->n_layers, c->width, c->n_heads,
-        c->ff_width, c->n_words, c->n_positions, c->n_types, (double)c->norm_eps, (int)o->method,
-        (int)o->head_start, (int)o->schedule, o->epochs, o->batch_rows, o->budget_tokens,
-        o->patience, o->frozen_layers, o->cache_bytes, (double)o->rate, (double)o->head_rate,
-        (double)o->warmup, (double)o->weight_decay, (double)o->clip, (double)o->dropout,
-        o->lora_rank, (double)o->lora_alpha, o->seed, t->job->n_fields, t->n_values,
-        t->job->start_head != NULL, t->job->start_lora != NULL);
+        "shoal training 3\n%zu %zu %zu %zu %zu %zu %zu %a\n"
+        "%d %d %d %zu %zu %zu %zu %zu %a %a %a %a %a %a %zu %a %" PRIu64 "\n%zu %zu %d %d",
+        c->n_layers, c->width, c->n_heads, c->ff_width, c->n_words, c->n_positions, c->n_types,
+        (double)c->norm_eps, (int)o->method, (int)o->head_start, (int)o->schedule, o->epochs,
+        o->batch_rows, o->budget_tokens, o->patience, o->frozen_layers, (double)o->rate,
+        (double)o->head_rate, (double)o->warmup, (double)o->weight_decay, (double)o->clip,
+        (double)o->dropout, o->lora_rank, (double)o->lora_alpha, o->seed, t->job->n_fields,
+        t->n_values, t->job->start_head != NULL, t->job->start_lora != NULL);
     ASSERT(n > 0 && (size_t)n < sizeof(text));
     sha256_init(&h);
     sha256_update(&h, text, (size_t)n);
@@ -304,8 +303,8 @@ static enum rc trainer_init(struct trainer *t, struct err *err)
     enum rc rc;
 
     t->net = (struct train_network){ .layout = &t->layout,
-                                     .gemm = gemm_kernel_best(),
-                                     .ops = train_ops_best() };
+                                     .gemm = gemm_for(t->host->cpu),
+                                     .ops = train_ops_for(t->host->cpu) };
     t->train.rows = &t->job->train;
     t->valid.rows = &t->job->valid;
     if (t->options->method == TRAIN_FULL)
@@ -389,10 +388,4 @@ enum rc train_run(const struct train_job *job, const struct train_options *optio
         rc = take_result(&t, arena, ret_result, err);
     arena_release(&own);
     return rc ? err_context(err, "training") : RC_OK;
-}
-
-const char *train_kernels_name(char text[32])
-{
-    snprintf(text, 32, "%s+%s", gemm_kernel_best()->name, train_ops_best()->name);
-    return text;
 }

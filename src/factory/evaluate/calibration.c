@@ -1,5 +1,6 @@
 #include "factory/evaluate/calibration.h"
 
+#include "base/exact_math.h"
 #include "factory/evaluate/intervals.h"
 
 #include <math.h>
@@ -31,6 +32,11 @@ double evaluate_ece(const double *confidence, const bool *right, size_t n,
     return error;
 }
 
+static double exp_or_nan(double x)
+{
+    return isnan(x) ? x : exact_exp(x);
+}
+
 /* Mean of -ln p(truth) at temperature t, over the rows that count. */
 static double loss_at(const float *log_probs, const uint32_t *truth, size_t n, size_t n_classes,
                       double t)
@@ -47,8 +53,10 @@ static double loss_at(const float *log_probs, const uint32_t *truth, size_t n, s
         for (size_t k = 0; k < n_classes; k++)
             highest = fmax(highest, (double)row[k]);
         for (size_t k = 0; k < n_classes; k++)
-            sum += exp(((double)row[k] - highest) / t);
-        loss += log(sum) - ((double)row[truth[i]] - highest) / t;
+            sum += exp_or_nan(((double)row[k] - highest) / t);
+        if (isnan(sum))
+            return NAN;
+        loss += exact_ln(sum) - ((double)row[truth[i]] - highest) / t;
         counted++;
     }
     return counted ? loss / (double)counted : NAN;
@@ -58,14 +66,14 @@ double evaluate_temperature(const float *log_probs, const uint32_t *truth, size_
                             size_t n_classes)
 {
     const double ratio = 0.6180339887498949; /* golden section */
-    double low = log(0.05), high = log(20.0);
+    double low = exact_ln(0.05), high = exact_ln(20.0);
 
     if (isnan(loss_at(log_probs, truth, n, n_classes, 1.0)))
         return 1.0;
 
     double left = high - ratio * (high - low), right = low + ratio * (high - low);
-    double loss_left = loss_at(log_probs, truth, n, n_classes, exp(left));
-    double loss_right = loss_at(log_probs, truth, n, n_classes, exp(right));
+    double loss_left = loss_at(log_probs, truth, n, n_classes, exact_exp(left));
+    double loss_right = loss_at(log_probs, truth, n, n_classes, exact_exp(right));
 
     while (high - low > 1e-6) { /* the loss has one minimum: it is convex in 1 / T */
         if (loss_left < loss_right) {
@@ -73,16 +81,16 @@ double evaluate_temperature(const float *log_probs, const uint32_t *truth, size_
             right = left;
             loss_right = loss_left;
             left = high - ratio * (high - low);
-            loss_left = loss_at(log_probs, truth, n, n_classes, exp(left));
+            loss_left = loss_at(log_probs, truth, n, n_classes, exact_exp(left));
         } else {
             low = left;
             left = right;
             loss_left = loss_right;
             right = low + ratio * (high - low);
-            loss_right = loss_at(log_probs, truth, n, n_classes, exp(right));
+            loss_right = loss_at(log_probs, truth, n, n_classes, exact_exp(right));
         }
     }
-    return exp((low + high) / 2.0);
+    return exact_exp((low + high) / 2.0);
 }
 
 double evaluate_share(const float *a, const float *b, const uint32_t *truth, size_t n,

@@ -1,5 +1,7 @@
 #include "factory/evaluate/intervals.h"
 
+#include "base/exact_math.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -22,12 +24,15 @@ struct evaluate_interval evaluate_wilson(size_t successes, size_t n)
 /* P(X >= k) of n trials with probability p in (0, 1), k >= 1; the terms are taken in logarithms. */
 static double upper_tail(size_t k, size_t n, double p)
 {
-    double sum = 0.0;
+    double ways = 0.0, sum = 0.0, right = exact_ln(p), wrong = exact_ln(1.0 - p);
 
-    for (size_t i = k; i <= n; i++)
-        sum +=
-            exp(lgamma((double)n + 1.0) - lgamma((double)i + 1.0) - lgamma((double)(n - i) + 1.0) +
-                (double)i * log(p) + (double)(n - i) * log1p(-p));
+    for (size_t i = 0; i < k; i++)
+        ways += exact_ln((double)(n - i) / (double)(i + 1)); /* ln C(n, k) in the end */
+    for (size_t i = k; i <= n; i++) {
+        sum += exact_exp(ways + (double)i * right + (double)(n - i) * wrong);
+        if (i < n)
+            ways += exact_ln((double)(n - i) / (double)(i + 1));
+    }
     return sum;
 }
 

@@ -1,6 +1,8 @@
 /* judge_calibrate.c - temperatures and thresholds, fitted on validation rows. */
 #include "factory/evaluate/judge.h"
 
+#include "base/exact_math.h"
+
 #include <math.h>
 
 #define CALIBRATE_DELTA 0.05 /* a threshold's guarantee may fail for one draw of rows in twenty */
@@ -126,7 +128,7 @@ static double log_loss(const struct judge_rows *rows, size_t i, const struct dec
     for (size_t f = 0; f < rows->spec->n_fields; f++) {
         bool right = values[f] == rows->truth[f * rows->n + i];
 
-        loss -= log(fmax(right ? result->confidence[f] : 1.0 - result->confidence[f], 1e-12));
+        loss -= exact_ln(fmax(right ? result->confidence[f] : 1.0 - result->confidence[f], 1e-12));
     }
     return loss;
 }
@@ -171,7 +173,7 @@ static enum rc best_factor(const struct decide_parts *parts, const struct judge_
     size_t best = 0;
 
     for (size_t k = 0; k < FACTORS; k++)
-        factor[k] = low * pow(high / low, (double)k / (FACTORS - 1));
+        factor[k] = low * exact_exp((double)k / (FACTORS - 1) * exact_ln(high / low));
     arena_init(&arena, CALIBRATE_BYTES_MAX);
     arena_init(&of_row, FACTORS * (size_t)(DECIDE_ROW_BYTES_MAX + DECIDE_JOINT_BYTES_MAX));
     enum rc rc = factors_open(parts, temperatures, factor, &arena, &factors, err);
@@ -193,7 +195,7 @@ static enum rc best_factor(const struct decide_parts *parts, const struct judge_
 static enum rc fit_factor(const struct decide_parts *parts, const struct judge_rows *rows,
                           const struct judged *judged, double *temperatures, struct err *err)
 {
-    double step = pow(4.0, 1.0 / (FACTORS - 1)), factor = 1.0;
+    double step = exact_exp(exact_ln(4.0) / (FACTORS - 1)), factor = 1.0;
     enum rc rc = best_factor(parts, rows, judged, temperatures, 0.5, 2.0, &factor, err);
 
     if (rc == RC_OK)

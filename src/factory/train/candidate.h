@@ -31,6 +31,7 @@ struct candidate_job {
     const struct adapter *start;        /* production's, to go on from; NULL: from the base */
     const char *checkpoint_path;        /* of the fine-tuned one and of LoRA */
     const char *stage;                  /* what progress calls it */
+    enum cpu cpu;                       /* kernel row; all give the same bytes */
     struct pool *pool;
     struct clock clock;
     build_progress_fn *progress; /* may be NULL */

@@ -127,7 +127,8 @@ static enum rc train(const struct candidate_job *job, enum train_method method, 
     size_t n_classes[SPEC_FIELDS_MAX], n_labels = 0;
     bool is_set[SPEC_FIELDS_MAX];
     struct train_options options = options_of(&job->spec->training, method);
-    struct train_host host = { .pool = job->pool,
+    struct train_host host = { .cpu = job->cpu,
+                               .pool = job->pool,
                                .clock = job->clock,
                                .progress = pass_on,
                                .progress_context = (void *)(uintptr_t)job };

@@ -1,4 +1,5 @@
 /* candidate_linear.c - hashed n-grams and a logistic regression per field, C chosen per field. */
+#include "base/exact_math.h"
 #include "engine/linear/linear_fit.h"
 #include "factory/evaluate/scores.h"
 #include "factory/train/candidate_internal.h"
@@ -17,6 +18,12 @@ struct tuning {
     struct linear_features *valid; /* (n_valid,) */
 };
 
+/* ln(1 + e^x) */
+static double softplus(double x)
+{
+    return isnan(x) ? x : fmax(x, 0.0) + exact_ln(1.0 + exact_exp(-fabs(x)));
+}
+
 /* -ln p of the truth. */
 static double loss_of(const struct linear_head *head, const float *scores, uint32_t truth)
 {
@@ -25,7 +32,7 @@ static double loss_of(const struct linear_head *head, const float *scores, uint3
     if (!head->is_set)
         return -(double)scores[truth];
     for (size_t k = 0; k < head->n_classes; k++)
-        loss += log1p(exp((truth >> k & 1 ? -1.0 : 1.0) * (double)scores[k]));
+        loss += softplus(truth >> k & 1 ? -(double)scores[k] : (double)scores[k]);
     return loss;
 }
 

@@ -112,7 +112,8 @@ static enum rc train(const struct candidate_job *job, struct arena *arena, struc
                      double *ret_loss, struct err *err)
 {
     struct llama_options options = options_of(&job->spec->training);
-    struct train_host host = { .pool = job->pool,
+    struct train_host host = { .cpu = job->cpu,
+                               .pool = job->pool,
                                .clock = job->clock,
                                .checkpoint_path = job->checkpoint_path,
                                .progress = pass_on,

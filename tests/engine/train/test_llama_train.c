@@ -1,5 +1,6 @@
 #include "tests/support/data.h"
 #include "tests/support/dies.h"
+#include "tests/support/digest.h"
 
 #include "tests/engine/train/tiny_llama.h"
 
@@ -30,7 +31,7 @@ static void tiny_run_init(struct tiny_run *j)
     j->options.rate = 1e-2f;
     j->options.rank = TINY_RANK;
     j->options.alpha = 8.0f;
-    j->host = (struct train_host){ .clock = clock_system() };
+    j->host = (struct train_host){ .cpu = cpu_best(), .clock = clock_system() };
     snprintf(j->folder, sizeof(j->folder), "/tmp/shoal-llama-XXXXXX");
     assert_non_null(mkdtemp(j->folder));
     snprintf(j->path, sizeof(j->path), "%s/checkpoint", j->folder);
@@ -196,6 +197,78 @@ static void a_run_stopped_after_any_step_resumes_to_the_same_bytes(void **state)
     resume_after_any_step(LLAMA_BF16);
 }
 
+static void hash_run(struct sha256 *h, enum cpu cpu, struct pool *pool,
+                     enum llama_precision precision)
+{
+    struct tiny_run j;
+    struct arena arena;
+
+    tiny_run_init(&j);
+    j.host.cpu = cpu;
+    j.host.pool = pool;
+    j.options.precision = precision;
+    j.options.batch_rows = TINY_ROWS;
+    struct llama_result result = run(&j, &arena);
+    sha256_update(h, result.values, result.n_values * sizeof(float));
+    sha256_update(h, &result.loss, sizeof(result.loss));
+    arena_release(&arena);
+    tiny_run_release(&j);
+}
+
+/* For every compiler too: see test_train_run.c. */
+static void values_have_the_same_bytes_on_every_cpu_with_every_number_of_threads(void **state)
+{
+    struct err err;
+    (void)state;
+
+    for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
+        for (size_t n_threads = 1; n_threads <= 3; n_threads++) {
+            struct sha256 h;
+            struct pool *pool;
+            char what[32];
+
+            assert_int_equal(pool_new(n_threads, &pool, &err), RC_OK);
+            sha256_init(&h);
+            hash_run(&h, cpu, pool, LLAMA_F32);
+            hash_run(&h, cpu, pool, LLAMA_BF16);
+            snprintf(what, sizeof(what), "%s, %zu threads", cpu_name(cpu), n_threads);
+            assert_digest(&h, "2f4a4eca69b19d7986953654a8fce942286e7838b8f090944e27db29090b83e7",
+                          what);
+            pool_free(pool);
+        }
+    }
+}
+
+/* Half of the steps with the scalar row and one thread, the others with the best and three. */
+static void a_checkpoint_goes_on_on_another_cpu_with_other_threads(void **state)
+{
+    struct watch stopper = { .stop_at = 6 };
+    struct arena whole_arena, arena;
+    struct llama_result result;
+    struct tiny_run j;
+    struct err err;
+    (void)state;
+
+    tiny_run_init(&j);
+    struct llama_result whole = run(&j, &whole_arena);
+    j.host.checkpoint_path = j.path;
+    j.host.cpu = CPU_SCALAR;
+    watch(&j, &stopper);
+    arena_init(&arena, 64 << 20);
+    assert_int_equal(llama_train(&j.job, &j.options, &j.host, &arena, &result, &err), RC_CANCELLED);
+    arena_release(&arena);
+
+    stopper.stop_at = 0;
+    j.host.cpu = cpu_best();
+    assert_int_equal(pool_new(3, &j.host.pool, &err), RC_OK);
+    result = run(&j, &arena);
+    assert_memory_equal(result.values, whole.values, whole.n_values * sizeof(float));
+    arena_release(&arena);
+    arena_release(&whole_arena);
+    pool_free(j.host.pool);
+    tiny_run_release(&j);
+}
+
 static enum rc run_once(void *tiny, struct err *err)
 {
     struct tiny_run *j = tiny;
@@ -357,6 +430,8 @@ int main(void)
         cmocka_unit_test(ten_losses_in_bf16_are_near_those_of_peft_in_f32),
         cmocka_unit_test(one_batch_is_overfitted),
         cmocka_unit_test(a_run_stopped_after_any_step_resumes_to_the_same_bytes),
+        cmocka_unit_test(values_have_the_same_bytes_on_every_cpu_with_every_number_of_threads),
+        cmocka_unit_test(a_checkpoint_goes_on_on_another_cpu_with_other_threads),
         cmocka_unit_test(a_killed_run_resumes_to_the_same_bytes),
         cmocka_unit_test(the_best_epoch_on_the_validation_rows_is_kept),
         cmocka_unit_test(a_run_goes_on_from_what_another_gave),

@@ -29,9 +29,15 @@ static void draw(float *features, int32_t *labels)
 
 static void fit(float c, const float *features, const int32_t *labels, float *solution)
 {
-    const struct train_logistic problem = {
-        ROWS, WIDTH, CLASSES, features, labels, c, false, gemm_kernel_best(), train_ops_best()
-    };
+    const struct train_logistic problem = { ROWS,
+                                            WIDTH,
+                                            CLASSES,
+                                            features,
+                                            labels,
+                                            c,
+                                            false,
+                                            gemm_for(cpu_best()),
+                                            train_ops_for(cpu_best()) };
     struct arena arena;
     struct err err;
 
@@ -103,14 +109,26 @@ static void a_set_is_a_binary_regression_per_class(void **state)
     for (size_t r = 0; r < ROWS; r++)
         sets[r] = (int32_t)(1u << labels[r] | (features[r * WIDTH] > 0.2f ? 8u : 0u));
     arena_init(&arena, 1 << 20);
-    const struct train_logistic problem = {
-        ROWS, WIDTH, CLASSES, features, sets, 2.0f, true, gemm_kernel_best(), train_ops_best()
-    };
+    const struct train_logistic problem = { ROWS,
+                                            WIDTH,
+                                            CLASSES,
+                                            features,
+                                            sets,
+                                            2.0f,
+                                            true,
+                                            gemm_for(cpu_best()),
+                                            train_ops_for(cpu_best()) };
     assert_int_equal(train_logistic_fit(&problem, set, &arena, NULL, &err), RC_OK);
     for (size_t c = 0; c < CLASSES; c++) {
-        const struct train_logistic binary = {
-            ROWS, WIDTH, 2, features, in, 1.0f, false, gemm_kernel_best(), train_ops_best()
-        };
+        const struct train_logistic binary = { ROWS,
+                                               WIDTH,
+                                               2,
+                                               features,
+                                               in,
+                                               1.0f,
+                                               false,
+                                               gemm_for(cpu_best()),
+                                               train_ops_for(cpu_best()) };
         float two[2 * (WIDTH + 1)] = { 0 };
 
         for (size_t r = 0; r < ROWS; r++)
@@ -140,8 +158,8 @@ static void every_failing_allocation_is_reported(void **state)
                                                 labels,
                                                 1.0f,
                                                 false,
-                                                gemm_kernel_best(),
-                                                train_ops_best() };
+                                                gemm_for(cpu_best()),
+                                                train_ops_for(cpu_best()) };
         struct arena arena;
         struct err err = { 0 };
 

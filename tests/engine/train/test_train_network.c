@@ -38,8 +38,6 @@ static double *doubles_of(const struct tiny_network *tiny)
 
 static void every_kernel_row_has_the_loss_and_the_logits_of_the_reference(void **state)
 {
-    static const char *gemms[] = { "scalar", "avx2", "avx512", "dnnl" };
-    static const char *ops[] = { "generic", "avx2", "avx512" };
     struct tiny_network tiny;
     (void)state;
 
@@ -50,27 +48,22 @@ static void every_kernel_row_has_the_loss_and_the_logits_of_the_reference(void *
     struct train_batch unlabelled = tiny_batch;
 
     unlabelled.labels = NULL;
-    for (size_t g = 0; g < ARRAY_LEN(gemms); g++) {
-        for (size_t o = 0; o < ARRAY_LEN(ops); o++) {
-            tiny.net.gemm = gemm_kernel_named(gemms[g]);
-            tiny.net.ops = train_ops_named(ops[o]);
-            if (!tiny.net.gemm || !tiny.net.ops)
-                continue;
-            double loss = train_network_pass(&tiny.net, &memory, &tiny_batch, NULL),
-                   want = ref_loss(&ref, &tiny_batch);
-            if (fabs(loss - want) > 1e-5)
-                fail_msg("%s %s: loss %.8f, want %.8f", gemms[g], ops[o], loss, want);
+    for (enum cpu cpu = CPU_SCALAR; cpu <= cpu_best(); cpu++) {
+        tiny.net.gemm = gemm_for(cpu);
+        tiny.net.ops = train_ops_for(cpu);
+        double loss = train_network_pass(&tiny.net, &memory, &tiny_batch, NULL),
+               want = ref_loss(&ref, &tiny_batch);
+        if (fabs(loss - want) > 1e-5)
+            fail_msg("%s: loss %.8f, want %.8f", cpu_name(cpu), loss, want);
 
-            train_network_pass(&tiny.net, &forward, &unlabelled, NULL);
-            for (size_t r = 0; r < TINY_ROWS; r++) {
-                double z[REF_CLASSES_MAX];
-                ref_logits(&ref, tiny_tokens + tiny_starts[r], tiny_starts[r + 1] - tiny_starts[r],
-                           z);
-                for (size_t c = 0; c < 5; c++)
-                    if (fabs((double)forward.logits[r * 5 + c] - z[c]) > 2e-5)
-                        fail_msg("%s %s: row %zu, class %zu: %g, want %g", gemms[g], ops[o], r, c,
-                                 (double)forward.logits[r * 5 + c], z[c]);
-            }
+        train_network_pass(&tiny.net, &forward, &unlabelled, NULL);
+        for (size_t r = 0; r < TINY_ROWS; r++) {
+            double z[REF_CLASSES_MAX];
+            ref_logits(&ref, tiny_tokens + tiny_starts[r], tiny_starts[r + 1] - tiny_starts[r], z);
+            for (size_t c = 0; c < 5; c++)
+                if (fabs((double)forward.logits[r * 5 + c] - z[c]) > 2e-5)
+                    fail_msg("%s: row %zu, class %zu: %g, want %g", cpu_name(cpu), r, c,
+                             (double)forward.logits[r * 5 + c], z[c]);
         }
     }
     mem_free(values);

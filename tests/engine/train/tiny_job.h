@@ -58,7 +58,7 @@ static inline void tiny_job_init(struct tiny_job *j, enum train_method method)
     j->options.lora_rank = 4;
     j->options.rate = 1e-2f;
     j->options.head_rate = 1e-2f;
-    j->host = (struct train_host){ .clock = clock_system() };
+    j->host = (struct train_host){ .cpu = cpu_best(), .clock = clock_system() };
     snprintf(j->folder, sizeof(j->folder), "/tmp/shoal-train-XXXXXX");
     assert_non_null(mkdtemp(j->folder));
     snprintf(j->path, sizeof(j->path), "%s/checkpoint", j->folder);

@@ -98,8 +98,8 @@ static inline void tiny_llama_init(struct tiny_llama *tiny)
         .base = &tiny->llama,
         .lora = { &tiny->llama.config, TINY_RANK, 8.0f },
         .turns = turns,
-        .gemm = gemm_kernel_best(),
-        .ops = train_ops_best(),
+        .gemm = gemm_for(cpu_best()),
+        .ops = train_ops_for(cpu_best()),
     };
     tiny->n_values = llama_lora_n_values(&tiny->net.lora);
     tiny->values = arena_alloc(&tiny->arena, tiny->n_values, sizeof(float), 64);
@@ -109,6 +109,8 @@ static inline void tiny_llama_init(struct tiny_llama *tiny)
     tiny->net.values = tiny->values;
     assert_int_equal(llama_memory_init(&tiny->net, 32, true, &tiny->arena, &tiny->memory, &err),
                      RC_OK);
+    tiny->memory.gradients = arena_alloc(&tiny->arena, tiny->n_values, sizeof(float), 64);
+    assert_non_null(tiny->memory.gradients);
 }
 
 #endif

@@ -88,8 +88,8 @@ static inline void tiny_network_init(struct tiny_network *tiny)
     tiny->net = (struct train_network){
         .layout = &tiny->layout,
         .heads = heads,
-        .gemm = gemm_kernel_best(),
-        .ops = train_ops_best(),
+        .gemm = gemm_for(cpu_best()),
+        .ops = train_ops_for(cpu_best()),
         .values = tiny->values,
     };
 }

@@ -1,8 +1,9 @@
 """kill -9 of the coordinator at every failpoint it passes, and of any process at random moments: every run that was
-acknowledged ends, in one way, and no step takes effect twice.
+acknowledged ends, in one way, no step takes effect twice, and the webhook is told of every end.
 """
 import collections
 import http.client
+import http.server
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import sqlite3
 import threading
 import time
 
-from flow_shop import CALLS, Shop, trace
+from flow_shop import CALLS, FLOW, Shop, trace
 from story import needs_failpoints, story, tell
 
 ROUNDS = int(os.environ.get("STORY_CRASH_ROUNDS", "10"))  # of random moments; 50 by hand
@@ -26,7 +27,7 @@ class Client:
         self.runs = {f"{name}-{n}": None for n in range(RUNS)}
 
     def run(self):
-        """One pass; ends at the first broken connection. True: all are acknowledged and have ended."""
+        """One pass; ends at the first broken connection. True: all are acknowledged, have ended, and that is told."""
         try:
             for key, known in self.runs.items():
                 answer = self.shop.start(key)
@@ -35,6 +36,8 @@ class Client:
                 assert self.runs[key] == answer.json()["id"], (key, known, answer.body)
             while any(self.shop.show(run)["status"] == "running" for run in self.runs.values()):
                 time.sleep(0.02)
+            while "\nshoal_runs_untold 0\n" not in self.shop.ask("GET", "/metrics").body:
+                time.sleep(0.02)
             return True
         except (OSError, http.client.HTTPException):
             return False
@@ -42,6 +45,36 @@ class Client:
     def finish(self):
         while not self.run():
             assert self.shop.coordinator.poll() is None, open(self.shop.coordinator.log).read()
+
+
+class Receiver:
+    """A webhook: what it was told, by run."""
+
+    def __init__(self):
+        told = self.told = collections.defaultdict(list)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                told[self.headers["idempotency-key"]].append(body)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def check_told(shop, receiver, runs):
+    """After all have stopped: every end was told, in the same bytes however often, and that it was is recorded once."""
+    for run in runs:
+        assert len(set(receiver.told[run])) == 1, (run, receiver.told[run])
+    db = sqlite3.connect(shop.folder / ".shoal/teams/coordinator/runs.db")
+    assert db.execute("select count(*) from run where told = 0").fetchall() == [(0,)]
+    assert db.execute("select count(*) from event where kind = 7 group by run").fetchall() == [(1,)] * len(runs)
+    db.close()
 
 
 def check_effects(shop, runs):
@@ -78,7 +111,8 @@ def assert_equal_ends(shop, client, ends):
 @story
 def at_every_failpoint_of_the_coordinator_every_run_ends_and_no_step_happens_twice(world):
     needs_failpoints(world)
-    shop = Shop(world)
+    receiver = Receiver()
+    shop = Shop(world, f"webhook: http://127.0.0.1:{receiver.server.server_port}/ended\n" + FLOW)
     shop.serve()
     log, ends = world.folder / "passed", set()
     shop.coordinate(env={"SHOAL_FAILPOINT_LOG": str(log)})
@@ -88,7 +122,7 @@ def at_every_failpoint_of_the_coordinator_every_run_ends_and_no_step_happens_twi
     world.stop(shop.coordinator)
     passages = collections.Counter(log.read_text().split())
     assert {"runs.before_commit", "runs.after_commit", "coordinator.before_call",
-            "coordinator.after_call"} <= set(passages), passages
+            "coordinator.after_call", "coordinator.told"} <= set(passages), passages
 
     # At the first passage, at the third, and in the middle of the calls.
     crashes = [f"{name}=crash@{at}" for name, count in sorted(passages.items()) for at in (1, 3, 7, 12) if at <= count]
@@ -111,6 +145,9 @@ def at_every_failpoint_of_the_coordinator_every_run_ends_and_no_step_happens_twi
     for service in shop.services.values():
         world.stop(service)
     check_effects(shop, ids(shop))
+    check_told(shop, receiver, ids(shop))
+    assert max(len(told) for told in receiver.told.values()) > 1  # it was killed between the telling and its record
+    receiver.server.shutdown()
 
 
 @story

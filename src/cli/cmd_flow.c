@@ -41,26 +41,23 @@ struct viewer {
     struct cli *cli;
 };
 
-static const struct json *find_decision(void *context, struct str slm, struct str id)
+static enum rc find_decision(void *context, struct str slm, struct str id,
+                             struct json **ret_decision, struct err *err)
 {
-    struct viewer *viewer = context;
+    struct cli *cli = ((struct viewer *)context)->cli;
     const char *slash = memchr(slm.at, '/', slm.len);
-    struct json *answer = NULL;
-    struct ask question;
-    struct err ignored; /* whatever it is, it is not ours to see */
     const char *team, *text;
+    struct ask question;
 
     if (!slash)
-        return NULL;
-    team = arena_strndup(&viewer->cli->arena, slm.at, (size_t)(slash - slm.at));
-    text = arena_strndup(&viewer->cli->arena, id.at, id.len);
+        return err_set(err, RC_CORRUPT, "the trace names no team");
+    team = arena_strndup(&cli->arena, slm.at, (size_t)(slash - slm.at));
+    text = arena_strndup(&cli->arena, id.at, id.len);
     if (!team || !text)
-        return NULL;
-    ask_begin(viewer->cli, &question);
+        return arena_fail(&cli->arena, err, "id of a decision");
+    ask_begin(cli, &question);
     ask_text(&question, "id", text);
-    if (ask(viewer->cli, team, "decision", &question, &answer, &ignored))
-        return NULL;
-    return answer;
+    return ask(cli, team, "decision", &question, ret_decision, err);
 }
 
 static enum rc print_run(struct cli *cli, const struct json *run, struct err *err)

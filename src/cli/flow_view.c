@@ -229,16 +229,30 @@ static void append_error(const struct view *v, size_t at, const struct json *att
     buf_release(&text);
 }
 
+/* Why a step is not shown, in its place. */
+static void append_unseen(const struct view *v, size_t at, const struct err *why)
+{
+    struct buf text;
+
+    buf_init(&text, VALUE_BYTES_MAX);
+    buf_printf(&text, "(%s: %s)", why->code == RC_DENIED ? "not yours to see" : "not to be had",
+               why->message);
+    append_note(v, at, " ", buf_str(&text));
+    buf_release(&text);
+}
+
 static void append_attempt(const struct view *v, size_t at, const struct json *attempt)
 {
     const struct json *answer = json_find(attempt, "answer"), *error = json_find(attempt, "error");
     struct str id = version_view_text(answer ? answer : error, "decision");
-    const struct json *decision = NULL;
+    struct json *decision = NULL;
+    struct err why;
 
     if (id.len > 0) {
-        decision = v->decision(v->context, version_view_text(&v->steps->items[at], "slm"), id);
-        if (!decision)
-            append_note(v, at, " ", STR("(not yours to see)"));
+        struct str slm = version_view_text(&v->steps->items[at], "slm");
+
+        if (v->decision(v->context, slm, id, &decision, &why))
+            append_unseen(v, at, &why);
         append_side(v, at, "←", json_find(decision, "input"));
         append_side(v, at, "→", json_find(json_find(decision, "answer"), "output"));
     }

@@ -5,8 +5,10 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-/* A decision as its team has it, for one attempt of a run; NULL: not ours to see. */
-typedef const struct json *flow_view_decision_fn(void *context, struct str slm, struct str id);
+/* A decision as its team has it, for one attempt of a run. RC_DENIED: not for the viewer; any other
+ * failure: not to be had. Both are said in its place. */
+typedef enum rc flow_view_decision_fn(void *context, struct str slm, struct str id,
+                                      struct json **ret_decision, struct err *err);
 
 /*
  * The trace: what went into each call and came out of it, then the output.
@@ -18,7 +20,7 @@ typedef const struct json *flow_view_decision_fn(void *context, struct str slm, 
  *   │  → issue_type  billing
  *   └─ ask_finance  try
  *      └─ check_invoice  finance/invoice-check  26 ms  dec_01m8...
- *         ✗ abstained: ...
+ *           (not yours to see: the key is not valid)
  *   = decision  rejected
  */
 void flow_view_append_run(struct buf *out, const struct json *run, flow_view_decision_fn *decision,

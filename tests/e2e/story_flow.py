@@ -40,6 +40,31 @@ def a_run_goes_through_both_teams_and_its_trace_shows_every_step(world):
 
 
 @story
+def a_trace_shows_a_principal_the_teams_that_know_it_and_says_which_do_not(world):
+    """What crosses by contract is in the trace; inputs and outputs are asked of the teams, with the viewer's own key."""
+    shop = Shop(world)
+    shop.serve()
+    shop.coordinate()
+    run = shop.start().json()["id"]
+    assert shop.wait(run)["status"] == "succeeded"
+    admin = shop.support.key("--scopes=admin")
+    seen = world.shoal("flow", "show", run, cwd=shop.folder, env={"SHOAL_KEY": admin}).out
+    finance = seen[seen.index("├─ invoices"):seen.index("└─ again")]
+    support = seen.replace(finance, "")
+    assert "← text  my card was charged twice" in support and "→ issue " in support, seen
+    assert "not yours" not in support, support
+    assert finance.count("(not yours to see: ") == len(INPUT["invoices"]), seen
+    for secret in ("the amounts are right", "the tax is wrong", "←", "→", "approved", "rejected"):
+        assert secret not in finance, (secret, seen)
+
+    nobody = world.shoal("flow", "show", run, cwd=shop.folder, env={"SHOAL_KEY": shop.keys["support"]}).out
+    assert nobody.count("(not yours to see: ") == CALLS and "←" not in nobody and "charged" not in nobody, nobody
+    world.stop(shop.services["finance"])
+    lost = world.shoal("flow", "show", run, cwd=shop.folder).out  # no key: the files, as the system's user
+    assert "the tax is wrong" in lost, lost
+
+
+@story
 def one_idempotency_key_is_one_run_and_a_hundred_equal_runs_are_equal(world):
     shop = Shop(world)
     shop.serve()

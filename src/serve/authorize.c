@@ -72,7 +72,9 @@ int serve_admit_key(struct http_exchange *x, struct serve_authorizer *a, unsigne
         http_error_body(&x->body, &(struct http_error){ 401, unauthenticated, err.message, NULL });
         return 401;
     }
-    if (!rc && !(ret_principal->scopes & scopes))
+    if (rc) /* the sentence may name our files */
+        rc = err_set(&err, rc, "the keys could not be read: %s", rc_name(rc));
+    else if (!(ret_principal->scopes & scopes))
         rc = err_set(&err, RC_DENIED, "the key lacks the scope that this needs");
     return rc ? http_error(x, &err) : 0;
 }

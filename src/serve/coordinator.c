@@ -6,6 +6,7 @@
 #include "serve/http/http_status.h"
 #include "spec/workspace.h"
 
+#include <stdio.h>
 #include <time.h>
 
 enum { TEAMS_BYTES_MAX = 1 << 20, TEAMS_MAX = 1000 };
@@ -277,14 +278,15 @@ static enum rc pin_flow(struct coordinator *c, const struct spec_flow *flow,
     return rc;
 }
 
-static enum rc first_problem(const struct problems *problems, struct err *err)
+/* file: what it is called; NULL: as the problem has it, with its path on this machine. */
+static enum rc first_problem(const struct problems *problems, const char *file, struct err *err)
 {
     for (size_t i = 0; i < problems->n; i++) {
         const struct problem *p = &problems->items[i];
 
         if (p->severity == PROBLEM_ERROR)
-            return err_set(err, RC_INVALID, "%.100s:%u:%u: %.120s", p->file, p->line, p->column,
-                           p->message);
+            return err_set(err, RC_INVALID, "%.100s:%u:%u: %.120s", file ? file : p->file, p->line,
+                           p->column, p->message);
     }
     return RC_OK;
 }
@@ -302,18 +304,21 @@ static enum rc check_calls(const struct spec_flow *flow, struct err *err)
     return RC_OK;
 }
 
-static enum rc read_definition(struct coordinator *c, const char *path,
+/* Its problems are told to who wants to start it: they do not say where the workspace is. */
+static enum rc read_definition(struct coordinator *c, const char *name, const char *path,
                                const struct spec_member *members, size_t n_members,
                                struct arena *arena, const struct coordinator_definition **ret,
                                struct err *err)
 {
     struct spec_flow *flow = NULL;
     struct problems problems;
+    char file[ERR_MESSAGE_MAX];
 
+    snprintf(file, sizeof(file), SPEC_FLOWS_FOLDER "/%.80s/flow.yaml", name);
     problem_init(&problems, arena);
     enum rc rc = spec_flow_read(path, members, n_members, arena, &flow, &problems, err);
     if (!rc)
-        rc = first_problem(&problems, err);
+        rc = first_problem(&problems, file, err);
     if (!rc)
         rc = check_calls(flow, err);
     return rc ? rc : pin_flow(c, flow, ret, err);
@@ -330,7 +335,7 @@ static enum rc read_flow(struct coordinator *c, const char *name, const char *pa
     flow->name = arena_strndup(&c->arena, name, strlen(name));
     if (!flow->name)
         return arena_fail(&c->arena, err, "name of a flow");
-    enum rc rc = read_definition(c, path, members, n_members, arena, &flow->definition, err);
+    enum rc rc = read_definition(c, name, path, members, n_members, arena, &flow->definition, err);
     if (rc && rc != RC_INVALID)
         return rc;
     c->n_flows++;
@@ -352,7 +357,7 @@ static enum rc read_flows(struct coordinator *c, struct arena *arena, struct err
     problem_init(&problems, arena);
     enum rc rc = spec_workspace_read(c->config.team.workspace, arena, &workspace, &problems, err);
     if (!rc)
-        rc = first_problem(&problems, err);
+        rc = first_problem(&problems, NULL, err);
     if (!rc)
         rc = spec_workspace_members(workspace, arena, &n_members, &members, &problems, err);
     if (!rc)

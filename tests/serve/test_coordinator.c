@@ -102,11 +102,13 @@ static void a_flow_with_errors_stops_nothing_but_its_own_starts(void **state)
     assert_said(answer, "support/half, which it calls, has errors");
     answer = fixture_ask(f, "POST", "/v1/flows/wrong/runs", "", FIXTURE_START);
     assert_int_equal(status_of(answer), 409);
-    assert_said(answer, "flow.yaml:");
+    assert_said(answer, "started: flows/wrong/flow.yaml:2:1: unknown key 'steps'");
+    assert_null(strstr(answer, f->dir.path));
     assert_int_equal(status_of(fixture_ask(f, "POST", "/v1/flows/no/runs", "", "{}")), 404);
     answer = fixture_ask(f, "GET", "/v1/flows", "", "");
     assert_non_null(
         strstr(answer, "{\"flow\":\"wrong\",\"description\":\"\",\"definition\":null,"));
+    assert_null(strstr(answer, f->dir.path));
 }
 
 static void runs_and_calls_are_counted_as_prometheus_reads_them(void **state)

@@ -1,6 +1,8 @@
 /* The team's service as an application and as its owner see it. */
 #include "tests/serve/service_fixture.h"
 
+#include "serve/authorize.h"
+
 #include <stdatomic.h>
 
 /* The value of a text member of the answer, as "name":"value". */
@@ -191,6 +193,108 @@ static void a_key_does_what_its_scopes_say_until_it_is_revoked(void **state)
     assert_ok(fixture_admin(f, "principal_revoke", arguments, &answer), &f->err);
     buf_release(&answer);
     assert_status(fixture_decide(f, URGENT), 401);
+}
+
+static void who_asks_when_the_keys_cannot_be_read_is_not_told_where_our_files_are(void **state)
+{
+    struct service_fixture *f = *state;
+    struct http_request request = { .n_headers = 1 };
+    struct http_exchange x = { .request = &request };
+    struct clock clock = clock_system();
+    struct serve_authorizer authorizer;
+    struct principal principal;
+    struct record *record;
+    char path[TEMP_PATH_MAX], header[100];
+    size_t n_unread = 0;
+
+    snprintf(header, sizeof(header), "Bearer %s", f->key);
+    request.headers[0] = (struct http_header){ STR("authorization"), str_of(header) };
+    assert_ok(record_open(temp_path(&f->dir, "other.db", path), clock, &record, &f->err), &f->err);
+    serve_authorizer_init(&authorizer, record, clock);
+    FOR_EACH_FAILING_ALLOC (nth) {
+        int status =
+            serve_admit_key(&x, &authorizer, PRINCIPAL_READ, "unauthenticated", &principal);
+        if (status == 503) {
+            n_unread++;
+            buf_append_char(&x.body, '\0');
+            assert_true(x.body.failed || !strstr(x.body.at, f->dir.path));
+        } else {
+            assert_int_equal(status, 401);
+        }
+        buf_release(&x.body);
+    }
+    assert_true(n_unread > 0);
+    record_close(record);
+}
+
+/* ---- a key that is revoked under load */
+
+enum { ASKERS = 8, REFUSALS = 50 };
+
+struct asker {
+    struct service_fixture *f;
+    bool keeps;                   /* its connection; a refusal leaves it open, too */
+    atomic_bool *revoked;         /* the command has returned */
+    atomic_uint n_before;         /* let in before the revocation */
+    unsigned n_let_in, n_refused; /* let in after it; refused */
+    pthread_t thread;
+};
+
+/* Asks for decisions until it was refused often enough. */
+static void *keep_asking(void *argument)
+{
+    struct asker *a = argument;
+    char request[500], answer[4096];
+    int fd = -1;
+
+    snprintf(request, sizeof(request),
+             "POST /v1/slms/triage/decisions HTTP/1.1\r\nHost: a\r\n%sAuthorization: Bearer "
+             "%s\r\nContent-Length: %zu\r\n\r\n%s",
+             a->keeps ? "" : "Connection: close\r\n", a->f->key, strlen(URGENT), URGENT);
+    while (a->n_refused < REFUSALS && a->n_let_in == 0) {
+        bool was_revoked = atomic_load(a->revoked); /* before it is sent */
+        fd = fd < 0 ? dial_port(a->f->port) : fd;
+        say(fd, request);
+        hear_answer(answer, sizeof(answer), fd);
+        if (!a->keeps || strstr(answer, "Connection: close")) {
+            close(fd);
+            fd = -1;
+        }
+        bool is_in = status_of(answer) == 200;
+        a->n_before += !was_revoked && is_in;
+        a->n_let_in += was_revoked && is_in;
+        a->n_refused += status_of(answer) == 401;
+    }
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+static void a_key_that_was_revoked_lets_nobody_in_however_many_ask(void **state)
+{
+    struct service_fixture *f = *state;
+    struct asker askers[ASKERS];
+    atomic_bool revoked = false;
+    struct buf answer;
+    char arguments[64];
+
+    for (size_t i = 0; i < ASKERS; i++) {
+        askers[i] = (struct asker){ .f = f, .keeps = i % 2, .revoked = &revoked };
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, keep_asking, &askers[i]), 0);
+    }
+    for (size_t i = 0; i < ASKERS; i++)
+        while (atomic_load(&askers[i].n_before) < 10)
+            usleep(1000);
+    snprintf(arguments, sizeof(arguments), "{\"key_id\":\"%.*s\"}", PRINCIPAL_KEY_ID_LEN,
+             f->key + strlen("slm1_"));
+    assert_ok(fixture_admin(f, "principal_revoke", arguments, &answer), &f->err);
+    revoked = true;
+    buf_release(&answer);
+    for (size_t i = 0; i < ASKERS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_int_equal(askers[i].n_let_in, 0);
+        assert_int_equal(askers[i].n_refused, REFUSALS);
+    }
 }
 
 static void one_key_is_one_decision(void **state)
@@ -423,6 +527,8 @@ int main(void)
         SERVICE_TEST(keys_are_asked_for_before_anything_else),
         SERVICE_TEST(a_flow_sends_and_reads_what_its_contract_names),
         SERVICE_TEST(a_key_does_what_its_scopes_say_until_it_is_revoked),
+        SERVICE_TEST(who_asks_when_the_keys_cannot_be_read_is_not_told_where_our_files_are),
+        SERVICE_TEST(a_key_that_was_revoked_lets_nobody_in_however_many_ask),
         SERVICE_TEST(one_key_is_one_decision),
         SERVICE_TEST(feedback_is_checked_against_the_output_and_exported_as_rows),
         SERVICE_TEST(a_promotion_and_a_rollback_take_effect_at_once),

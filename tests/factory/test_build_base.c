@@ -163,11 +163,43 @@ static void a_killed_training_ends_with_the_same_weights(void **state)
     build_case_close(&killed);
 }
 
+static struct digest version_of(enum cpu cpu, struct pool *pool)
+{
+    struct build_case c;
+    struct build_result result;
+    struct err err = { 0 };
+
+    build_case_open(&c);
+    give_base(&c);
+    build_case_write(&c, ALL, 60, 0);
+    kernels_init(&c.kernels, cpu);
+    c.options.pool = pool;
+    if (build_case_run(&c, &result, &err))
+        fail_msg("%s", err.message);
+    build_case_close(&c);
+    return result.version;
+}
+
+/* Weights, calibration, report: the digest of a version has them all. */
+static void a_build_repeated_on_another_cpu_with_other_threads_is_the_same_version(void **state)
+{
+    enum cpu older = cpu_best() < CPU_AVX2 ? CPU_SCALAR : CPU_AVX2;
+    struct pool *pool;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_int_equal(pool_new(3, &pool, &err), RC_OK);
+    struct digest one = version_of(older, NULL), other = version_of(cpu_best(), pool);
+    assert_string_equal(one.hex, other.hex);
+    pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_candidates_are_made_judged_and_can_be_used_again),
         cmocka_unit_test(a_challenger_starts_from_production),
+        cmocka_unit_test(a_build_repeated_on_another_cpu_with_other_threads_is_the_same_version),
         cmocka_unit_test(a_killed_training_ends_with_the_same_weights),
     };
 

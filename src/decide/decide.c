@@ -314,7 +314,7 @@ enum rc decide_finish_row(const struct decider *decider, const struct decide_row
 {
     if (result->verdict == DECIDE_FACT_UNDETERMINED)
         return RC_OK;
-    enum rc rc = decide_texts(decider, asked, &row->scope, arena, result, err);
+    enum rc rc = decide_texts(decider, asked, row, arena, result, err);
     if (rc || result->verdict == DECIDE_TEXT_REFUSED)
         return rc;
     rc = decide_choose(decider, &row->scope, asked->now_ms, arena, result, err);

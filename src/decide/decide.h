@@ -20,13 +20,17 @@
  *   - a must-rule is undetermined on the best assignment,
  *   - the confidence of a field is below its threshold,
  *   - a text is not as long as its schema says, or has a number or name that the input does not
- *     have (engine/write/copies.h).
+ *     have (engine/write/copies.h), or an open field has to be copied and the input has no such.
  * So an answer that breaks a must-rule cannot be given.
  *
- * How a text is written. The output of an SLM that writes is one open field and no closed ones; its
- * text is one more name that rules see. The author writes it from what is shown, under the copies
- * of the input. A text that is refused or breaks a must-rule (rules_conflict) is written once more
- * (decide_write.c says how), and the second text, whatever comes of it, is the result.
+ * How an output is written. The fields of an SLM that writes are all open (enumerations beside
+ * them too); what is written into them is one more name each that rules see. The author writes them
+ * all from what is shown, under the form of the input (engine/write/form.h): a number or a date is
+ * one that stands there (found.h), a span a piece of it, a text obeys the copies. A field that may
+ * be left empty has then no value: null for the rules, and absent in the output. When a field that
+ * may not has nothing to copy, nothing is written. What is refused or breaks a must-rule
+ * (rules_conflict) is written once more (decide_write.c says how), and the second attempt, whatever
+ * comes of it, is the result.
  *
  * Determinism: a result is a function of (spec, adapter, tables, calibration, input, now_ms), bit
  * for bit. Other rows of the batch, threads, kernel rows and CPUs do not matter.
@@ -89,8 +93,8 @@ struct decide_row {
     const struct feel_value
         *facts;              /* as decide_result has them for this input and time, with a
                                 verdict other than DECIDE_FACT_UNDETERMINED; NULL: computed */
-    const struct str *texts; /* (n_open,) what stands in the open fields, borrowed by the result;
-                                NULL: the author writes it. For evaluation of given texts */
+    const struct str *texts; /* (n_open,) what is written in the open fields, at NULL where nothing
+                                is; borrowed by the result. NULL: the author writes it */
 };
 
 enum decide_verdict {
@@ -99,8 +103,9 @@ enum decide_verdict {
     DECIDE_RULES_CONFLICT,
     DECIDE_RULE_UNDETERMINED,
     DECIDE_LOW_CONFIDENCE,
-    DECIDE_TEXT_REFUSED, /* a text is too short or long, or has a number or name of its own */
-    DECIDE_REFUSED,      /* no decision: the input is not valid, too long, or beyond a limit */
+    DECIDE_TEXT_REFUSED,    /* a text is too short or long, or has a number or name of its own */
+    DECIDE_NOTHING_TO_COPY, /* the input has no value for an open field that has to have one */
+    DECIDE_REFUSED,         /* no decision: the input is not valid, too long, or beyond a limit */
 };
 
 const char *
@@ -127,9 +132,10 @@ struct decide_result {
     size_t n_labels;         /* of all fields together */
     const float *scores;     /* (n_labels,) natural logarithms of the model's probabilities; of the
                                 labels of a set the log odds, ln(p / (1 - p)) */
-    const struct str *texts; /* (n_open,) */
-    size_t attempt;          /* at a text, 1 or 2; 0: none was written */
-    bool has_best;           /* false: refused, a fact undetermined, or rules_conflict */
+    const struct str *texts; /* (n_open,) as written, NULL where nothing is */
+    const struct feel_value *values; /* (n_open,) what they mean, with has_best */
+    size_t attempt;                  /* at writing, 1 or 2; 0: nothing was written */
+    bool has_best;                   /* false: refused, a fact undetermined, or rules_conflict */
     size_t best; /* joint assignment, see spec_values_of(); the suggestion when abstained */
     const double *confidence;             /* (n_fields,), with has_best */
     const enum decide_rule_result *rules; /* (n_rules,) on the best assignment */
@@ -159,6 +165,24 @@ MUST_CHECK enum rc decide_rows(const struct decider *decider, const struct decid
 MUST_CHECK enum rc decide_shown(const struct decider *decider, const struct decide_row *row,
                                 struct arena *arena, struct str *ret_shown, struct err *err);
 
+/**
+ * What the author has to write so that this is its answer: for training.
+ *
+ * @param values  (n_open,) as the data has them: a decimal, a date as 2026-05-03, a text; at NULL
+ *                where there is none
+ * @return RC_OK
+ *         RC_NOT_FOUND  a value does not stand in the input like that; or there is none, and has to
+ *                       be
+ *         RC_LIMIT, RC_NOMEM
+ */
+MUST_CHECK enum rc decide_draft(const struct decider *decider, const struct json *input,
+                                const struct str *values, struct arena *arena, struct str *ret_text,
+                                struct err *err);
+
+/* Is the answer of an open field what the data has there? Blanks of a span count as one. */
+bool decide_agrees(const struct spec_open *field, const struct feel_value *answer,
+                   struct str value);
+
 /*
  * Appends the answer's members, without the braces around them, in this order and form:
  *   "output":{...} or null,  "confidence":{"priority":0.8731},
@@ -170,7 +194,8 @@ MUST_CHECK enum rc decide_shown(const struct decider *decider, const struct deci
 void decide_append_answer(struct buf *out, const struct decider *decider,
                           const struct decide_result *result);
 
-/* The output object alone (closed fields, then derived), of an answered row or a suggestion. */
+/* The output object alone (closed fields or what is written, then derived), of an answered row or a
+ * suggestion. */
 void decide_append_output(struct buf *out, const struct decider *decider,
                           const struct decide_result *result);
 

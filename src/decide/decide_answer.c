@@ -9,6 +9,7 @@ const char *decide_verdict_name(enum decide_verdict verdict)
     case DECIDE_RULE_UNDETERMINED: return "rule_undetermined";
     case DECIDE_LOW_CONFIDENCE: return "low_confidence";
     case DECIDE_TEXT_REFUSED: return "text_refused";
+    case DECIDE_NOTHING_TO_COPY: return "nothing_to_copy";
     case DECIDE_REFUSED: return "refused";
     }
     assert_fail("verdict is an enum decide_verdict", __FILE__, __LINE__);
@@ -51,8 +52,10 @@ void decide_append_output(struct buf *out, const struct decider *decider,
         separator = ",";
     }
     for (size_t i = 0; i < spec->n_open; i++) {
+        if (result->values[i].kind == FEEL_NULL)
+            continue;
         append_key(out, separator, spec->open[i].name);
-        json_append_string(out, result->texts[i]);
+        feel_append_json(out, &result->values[i]);
         separator = ",";
     }
     for (size_t i = 0; i < result->derived.context.n; i++) {
@@ -60,7 +63,7 @@ void decide_append_output(struct buf *out, const struct decider *decider,
         feel_append_json(out, &result->derived.context.entries[i].value);
         separator = ",";
     }
-    buf_append_char(out, '}');
+    buf_append_text(out, *separator == '{' ? "{}" : "}");
 }
 
 static void append_confidence(struct buf *out, const struct spec *spec,

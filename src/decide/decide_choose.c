@@ -278,9 +278,10 @@ static enum rc explain_conflict(struct choice *c, struct arena *arena, struct de
     const struct spec *spec = c->decider->parts.spec;
     CLEANUP(buf_releasep) struct buf text = { 0 };
     size_t values[SPEC_FIELDS_MAX];
-    const char *separator = spec->n_open > 0
-                                ? "the text breaks "
-                                : "no answer satisfies every must-rule; the likeliest breaks ";
+    const char *separator = spec_is_text(spec)  ? "the text breaks "
+                            : spec_writes(spec) ? "what is written breaks "
+                                                : "no answer satisfies every must-rule; the "
+                                                  "likeliest breaks ";
 
     buf_init(&text, DECIDE_SHOWN_BYTES_MAX);
     spec_values_of(spec, c->likeliest, values);

@@ -2,7 +2,8 @@
 #define DECIDE_DECIDE_INTERNAL_H
 
 #include "decide/decide.h"
-#include "engine/write/copies.h"
+#include "decide/found.h"
+#include "engine/write/form.h"
 
 /* Which output fields a rule, its when: included, reads. Its result depends on nothing else of the
  * answer, so it is evaluated at most once per combination of their values. */
@@ -27,13 +28,21 @@ struct decide_scope {
     size_t n;
 };
 
+/* What may be written about one input. */
+struct decide_form {
+    struct form form;
+    struct copies copies; /* of all texts and numbers of the input */
+    struct found *found;  /* (n_open,) of numbers and dates: the items, and what they mean */
+};
+
 /* A row on its way: what is known of it between the steps. */
 struct decide_state {
     struct decide_scope scope;
     struct feel_value input;
     struct str shown; /* what the model reads */
     bool needs_model;
-    bool is_written; /* by the author: the row brings no text */
+    bool is_written;                /* by the author: the row brings no text */
+    const struct decide_form *form; /* of an SLM that writes */
 };
 
 void decide_scope_add(struct decide_scope *scope, struct str name, struct feel_value value);
@@ -43,14 +52,20 @@ struct feel_value decide_scope_context(const struct decide_scope *scope);
 MUST_CHECK enum rc decide_copy_reason(const struct buf *text, struct arena *arena,
                                       struct decide_result *result, struct err *err);
 
-/* What a text may copy: texts and numbers of the input, as they stand in it. RC_LIMIT, RC_NOMEM. */
-MUST_CHECK enum rc decide_copies(const struct spec_open *field, const struct json *input,
-                                 struct arena *arena, struct copies *ret_copies, struct err *err);
+/* What may be written about an input. RC_LIMIT, RC_NOMEM. */
+MUST_CHECK enum rc decide_form(const struct spec *spec, const struct json *input,
+                               struct arena *arena, const struct decide_form **ret_form,
+                               struct err *err);
+
+/* The verdict is DECIDE_NOTHING_TO_COPY, with its reason, when a field has to have a value and the
+ * input has none for it. */
+MUST_CHECK enum rc decide_lacks(const struct spec *spec, const struct decide_form *form,
+                                struct arena *arena, struct decide_result *result, struct err *err);
 
 /* Takes the row's texts into result and scope, or the verdict is DECIDE_TEXT_REFUSED with its
  * reason. RC_STATE: the row has none. */
 MUST_CHECK enum rc decide_texts(const struct decider *decider, const struct decide_row *asked,
-                                struct decide_scope *scope, struct arena *arena,
+                                struct decide_state *state, struct arena *arena,
                                 struct decide_result *result, struct err *err);
 
 /* Everything behind the model: texts, choice, derived fields. */

@@ -1,10 +1,11 @@
-/* decide_write.c - an SLM that writes: a text, its judgement, one more text, abstention.
+/* decide_write.c - an SLM that writes: its output, the judgement, one more, abstention.
  *
  * The first attempt is the best token at each place. The second goes back to where the first went
- * wrong: it keeps the sentences at the beginning under which the broken rules still hold (often all
- * but one), does not go on with the same token, and draws the rest. So what was right is not drawn
- * again, and a model that is sure of its mistake cannot repeat it. When a rule asks for something
- * that is missing no beginning holds, and all of the text is drawn. */
+ * wrong: it keeps the sentences at the beginning of a text under which the broken rules still hold
+ * (often all but one), and the fields before it, does not go on with the same token, and draws the
+ * rest. So what was right is not drawn again, and a model that is sure of its mistake cannot repeat
+ * it. When a rule asks for something that is missing no beginning holds, and all is drawn; so it is
+ * where no text is written. */
 #include "base/crypto.h"
 #include "decide/decide_internal.h"
 
@@ -19,9 +20,8 @@ struct draft {
     const struct author *author;
     const struct decide_row *asked;
     struct decide_state *state;
-    struct decide_result *result, before; /* before: any text */
-    size_t n_names;                       /* in the scope, before any text */
-    struct copies copies;
+    struct decide_result *result, before; /* before: any attempt */
+    size_t n_names;                       /* in the scope, before what is written */
     struct author_request request;
     struct buf text;
     struct writer_result written;
@@ -56,13 +56,28 @@ static enum rc seed_of(const struct json *input, uint64_t *ret_seed, struct err 
     return rc;
 }
 
+/* Of a text alone no more tokens than characters. */
+static size_t most_tokens(const struct spec *spec)
+{
+    size_t n_most = spec->open[0].schema->max_length;
+
+    if (!spec_is_text(spec) || n_most > AUTHOR_WRITTEN_MAX)
+        return AUTHOR_WRITTEN_MAX;
+    return n_most + (n_most == 0);
+}
+
+/* The verdict is set when nothing can be written. */
 static enum rc begin_draft(const struct decider *decider, const struct decide_row *asked,
                            struct decide_state *state, struct decide_result *result,
                            struct arena *arena, struct draft *d, struct err *err)
 {
-    const struct spec_open *field = &decider->parts.spec->open[0];
-    size_t n_most = field->schema->max_length;
+    const struct spec *spec = decider->parts.spec;
+    enum rc rc = decide_form(spec, asked->input, arena, &state->form, err);
 
+    if (rc == RC_OK)
+        rc = decide_lacks(spec, state->form, arena, result, err);
+    if (rc)
+        return rc;
     *d = (struct draft){ .author = decider->parts.author,
                          .asked = asked,
                          .state = state,
@@ -72,10 +87,10 @@ static enum rc begin_draft(const struct decider *decider, const struct decide_ro
     buf_init(&d->text, TEXT_BYTES_MAX);
     d->request = (struct author_request){
         .shown = state->shown,
-        .copies = &d->copies,
-        .max_tokens = n_most < AUTHOR_WRITTEN_MAX ? n_most + (n_most == 0) : AUTHOR_WRITTEN_MAX,
+        .form = &state->form->form,
+        .max_tokens = most_tokens(spec),
     };
-    return decide_copies(field, asked->input, arena, &d->copies, err);
+    return RC_OK;
 }
 
 static bool ends_sentence(struct str text, size_t at)
@@ -85,14 +100,15 @@ static bool ends_sentence(struct str text, size_t at)
     return is_mark && at + 1 < text.len && text.at[at + 1] == ' ';
 }
 
-/* Does a beginning of the text hold the rules that all of it breaks? */
+/* Does a beginning of the text hold the rules that all of it breaks? The fields before it stand in
+ * the scope. */
 static enum rc holds(const struct decider *decider, struct draft *d, struct str beginning,
                      const bool *broken, bool *now_broken, bool *ret_holds, struct err *err)
 {
     const struct spec *spec = decider->parts.spec;
 
-    d->state->scope.n = d->n_names;
-    decide_scope_add(&d->state->scope, spec->open[0].name, feel_string(beginning));
+    d->state->scope.n = d->n_names + spec->n_valued;
+    decide_scope_add(&d->state->scope, spec->open[spec->n_valued].name, feel_string(beginning));
     enum rc rc = decide_broken_rules(decider, &d->state->scope, d->asked->now_ms, now_broken, err);
     *ret_holds = true;
     for (size_t r = 0; r < spec->n_rules; r++)
@@ -127,51 +143,57 @@ static enum rc find_kept(const struct decider *decider, struct draft *d, struct 
     return rc;
 }
 
-/* What the second attempt is asked for. text: the first one, which is no answer. */
-static enum rc plan_retry(const struct decider *decider, struct draft *d, struct str text,
-                          struct arena *arena, struct err *err)
+/* What the second attempt is asked for. whole: the first one, which is no answer; values: its
+ * fields. */
+static enum rc plan_retry(const struct decider *decider, struct draft *d, struct str whole,
+                          const struct str *values, struct arena *arena, struct err *err)
 {
+    const struct spec *spec = decider->parts.spec;
     struct str kept = { 0 };
     enum rc rc = seed_of(d->asked->input, &d->request.seed, err);
 
-    if (rc == RC_OK && d->result->verdict == DECIDE_RULES_CONFLICT)
-        rc = find_kept(decider, d, text, arena, &kept, err);
+    if (rc == RC_OK && d->result->verdict == DECIDE_RULES_CONFLICT && spec->n_valued < spec->n_open)
+        rc = find_kept(decider, d, values[spec->n_valued], arena, &kept, err);
     d->request.temperature = RETRY_TEMPERATURE;
-    d->request.begun = kept;
-    if (kept.len > 0)
-        d->request.not_next = (struct str){ text.at + kept.len, text.len - kept.len };
+    d->request.begun = d->request.not_next = (struct str){ 0 };
+    if (kept.len > 0) {
+        d->request.begun = (struct str){ whole.at, (size_t)(str_end(kept) - whole.at) };
+        d->request.not_next = (struct str){ str_end(kept), whole.len - d->request.begun.len };
+    }
     return rc;
 }
 
 static enum rc refuse_unended(const struct decider *decider, const struct draft *d,
                               struct arena *arena, struct err *err)
 {
+    const struct spec *spec = decider->parts.spec;
     CLEANUP(buf_releasep) struct buf reason = { 0 };
 
     buf_init(&reason, DECIDE_SHOWN_BYTES_MAX);
     buf_printf(&reason, "'%.*s' did not end within %zu tokens",
-               STR_ARG(decider->parts.spec->open[0].name), d->written.n_tokens);
+               STR_ARG(spec_is_text(spec) ? spec->open[0].name : STR("output")),
+               d->written.n_tokens);
     d->result->verdict = DECIDE_TEXT_REFUSED;
     return decide_copy_reason(&reason, arena, d->result, err);
 }
 
-/* The result of the row with the text that was written. *ret_again: and one more is to be. */
+/* The result of the row with what was written. *ret_again: and one more is to be. */
 static enum rc judge_draft(const struct decider *decider, struct draft *d, size_t attempt,
                            struct arena *arena, bool *ret_again, struct err *err)
 {
-    struct str *text = arena_new(arena, struct str);
+    struct str *values = arena_array(arena, struct str, decider->parts.spec->n_open);
     char *bytes = arena_strndup(arena, d->text.len ? d->text.at : "", d->text.len);
     struct decide_row asked = *d->asked;
     enum rc rc;
 
     *ret_again = false;
-    if (!text || !bytes)
-        return arena_fail(arena, err, "text");
-    *text = (struct str){ bytes, d->text.len };
-    asked.texts = text;
+    if (!values || !bytes)
+        return arena_fail(arena, err, "what is written");
+    const struct str whole = { bytes, d->text.len };
+    asked.texts = values;
     *d->result = d->before;
     d->state->scope.n = d->n_names;
-    if (d->written.end == WRITER_ENDED)
+    if (d->written.end == WRITER_ENDED && form_split(&d->state->form->form, whole, values))
         rc = decide_finish_row(decider, &asked, d->state, arena, d->result, err);
     else
         rc = refuse_unended(decider, d, arena, err);
@@ -179,10 +201,10 @@ static enum rc judge_draft(const struct decider *decider, struct draft *d, size_
     *ret_again =
         attempt == 1 && !decider->parts.writes_once &&
         (d->result->verdict == DECIDE_TEXT_REFUSED || d->result->verdict == DECIDE_RULES_CONFLICT);
-    return rc == RC_OK && *ret_again ? plan_retry(decider, d, *text, arena, err) : rc;
+    return rc == RC_OK && *ret_again ? plan_retry(decider, d, whole, values, arena, err) : rc;
 }
 
-/* Writes the open texts, and leaves open those that are to be written again. */
+/* Writes the open drafts, and leaves open those that are to be written again. */
 static enum rc write_round(const struct decider *decider, struct draft **open, size_t *n_open,
                            size_t attempt, struct pool *pool, struct arena *arena, struct err *err)
 {
@@ -242,7 +264,7 @@ enum rc decide_write_rows(const struct decider *decider, const struct decide_row
         if (rc)
             rc = decide_refuse(rc, &why, &results[i], err);
         else
-            n++;
+            n += results[i].verdict != DECIDE_NOTHING_TO_COPY;
     }
     if (rc == RC_OK)
         rc = write_drafts(decider, drafts, n, pool, arena, err);

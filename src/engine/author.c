@@ -261,7 +261,7 @@ static enum rc write_with(const struct author *a, struct author_session *session
     const struct writer writer = { .decoder = a->decoder,
                                    .session = session->decoder,
                                    .bpe = a->base->bpe,
-                                   .copies = request->copies,
+                                   .form = request->form,
                                    .max_tokens = request->max_tokens,
                                    .begun = request->begun,
                                    .not_next = request->not_next,

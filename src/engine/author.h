@@ -3,7 +3,7 @@
  * for one that chooses.
  *
  *   system turn (the instructions) + user turn (what is shown) + beginning of the assistant's turn
- *       -> decoder (int8) -> tokens that obey copies.h -> text
+ *       -> decoder (int8) -> tokens that obey form.h -> text
  *
  * An author is an adapter of kind "prompted" (the base as it is) or "lora", opened on its base.
  * LoRA is merged into the f32 weights before they are packed, as predictor.h does it. The
@@ -75,12 +75,12 @@ const struct adapter *author_adapter(const struct author *author); /* borrowed *
 
 /* One text; all borrowed for the call. */
 struct author_request {
-    struct str shown;            /* spec_append_shown() */
-    const struct copies *copies; /* what the text may copy */
-    size_t max_tokens;           /* 1 to AUTHOR_WRITTEN_MAX */
-    struct str begun;            /* what the text begins with; empty: it is written from nothing */
-    struct str not_next;         /* begun is not followed by the token that this begins with */
-    double temperature;          /* 0: the best token at each place; above: a draw */
+    struct str shown;        /* spec_append_shown() */
+    const struct form *form; /* what may be written */
+    size_t max_tokens;       /* 1 to AUTHOR_WRITTEN_MAX */
+    struct str begun;        /* what the text begins with; empty: it is written from nothing */
+    struct str not_next;     /* begun is not followed by the token that this begins with */
+    double temperature;      /* 0: the best token at each place; above: a draw */
     uint64_t seed;
 };
 

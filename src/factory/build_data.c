@@ -159,10 +159,10 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
         rows.rows[at] = (struct decide_row){ .input = input, .now_ms = b->created_ms };
         for (size_t f = 0; f < spec->n_fields; f++)
             rows.truth[f * n + at] = row->labels[f];
-        for (size_t o = 0; o < spec->n_open; o++) {
-            rows.truth[(spec->n_fields + o) * n + at] = 1;
+        for (size_t c = spec->n_fields; c < judge_n_columns(spec); c++)
+            rows.truth[c * n + at] = 1;
+        for (size_t o = 0; o < spec->n_open; o++)
             rows.written[o * n + at] = row->written[o];
-        }
         ids[at] = row->id;
         rc = mark_slices(b, row, input, at++, n, rows.in_slice, err);
         if (rc)

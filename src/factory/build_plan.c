@@ -129,7 +129,7 @@ static bool same_fields(const struct spec *a, const struct spec *b)
     bool same = a->n_fields == b->n_fields && a->n_open == b->n_open;
 
     for (size_t o = 0; same && o < a->n_open; o++)
-        same = str_equal(a->open[o].name, b->open[o].name);
+        same = str_equal(a->open[o].name, b->open[o].name) && a->open[o].kind == b->open[o].kind;
     for (size_t f = 0; same && f < a->n_fields; f++) {
         same = str_equal(a->fields[f].name, b->fields[f].name) &&
                a->fields[f].is_set == b->fields[f].is_set &&

@@ -8,14 +8,19 @@
  *            "reliability":[],"floors":{"majority":{...},...}}},
  *            "text":{scores,"floors":{"prompted":{...},...},"rows":[{"id","first_attempt","text",
  *                    "reason","written"}]},
+ *            or
+ * "written":{scores,"floors","rows":[{"id","first_attempt","answer":{F:text},"reason",
+ *                    "data":{F:text}}]},
  *            "slices":{S:{"rows","fields":{F:{scores,"floors"}}}}},
  *    "gates":[{"metric","field","slice","met","value","text"}]}
  *
  * "met" of a gate is null when there was nothing to compare with.
  * A confusion row is a true label, its columns the answers, the last one "no answer"; sets have
  * none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval, and gains.
- * "text" is there when the output is one: what was answered beside what the data has, of the first
- * TEXTS_MAX rows; "text" of a row without an answer is null, and "reason" says why.
+ * "text" is there when the output is one, "written" when several fields are: what was answered
+ * beside what the data has, of the first TEXTS_MAX rows; "text", or "answer", of a row without an
+ * answer is null, and "reason" says why. A written field that has a value to agree with has
+ * accuracy and precision alone.
  */
 #include "factory/build_internal.h"
 
@@ -226,7 +231,7 @@ static enum rc append_floors(struct json_writer *w, const struct judge_rows *row
     return rc;
 }
 
-/* ---- an output that is a text ---- */
+/* ---- an output that is written ---- */
 
 static void put_shares(struct json_writer *w, const struct judge_rows *rows,
                        const struct judged *judged)
@@ -234,7 +239,7 @@ static void put_shares(struct json_writer *w, const struct judge_rows *rows,
     size_t n_first = 0;
 
     for (size_t i = 0; i < rows->n; i++)
-        n_first += judged->answers[i];
+        n_first += judged->answers[judge_first_attempt(rows->spec) * rows->n + i];
     put(w, "first_attempt", (double)n_first / (double)rows->n);
     put_interval(w, "first_attempt_interval", evaluate_wilson(n_first, rows->n));
     put(w, "coverage", (double)judged->n_given / (double)rows->n);
@@ -244,7 +249,7 @@ static enum rc append_text_floor(struct json_writer *w, const char *name,
                                  const struct judge_rows *rows, const struct judged *judged,
                                  const struct judged *floor, struct arena *arena, struct err *err)
 {
-    struct evaluate_rows pair = judge_pair(rows, judged, floor, 0);
+    struct evaluate_rows pair = judge_pair(rows, judged, floor, judge_first_attempt(rows->spec));
     struct evaluate_pair gain;
     enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
 
@@ -258,6 +263,52 @@ static enum rc append_text_floor(struct json_writer *w, const char *name,
     put(w, "mcnemar_p", gain.p_value);
     json_end_object(w);
     return RC_OK;
+}
+
+static void put_value(struct json_writer *w, struct str value)
+{
+    if (value.at)
+        json_string(w, value);
+    else
+        json_null(w);
+}
+
+/* Of row i: fields (n_open, n) by name. */
+static void put_values(struct json_writer *w, const char *key, const struct judge_rows *rows,
+                       const struct str *fields, size_t i)
+{
+    json_key(w, key);
+    json_begin_object(w);
+    for (size_t o = 0; o < rows->spec->n_open; o++) {
+        json_key_str(w, rows->spec->open[o].name);
+        put_value(w, fields[o * rows->n + i]);
+    }
+    json_end_object(w);
+}
+
+static void append_written_rows(struct json_writer *w, const struct judge_rows *rows,
+                                const struct judged *judged)
+{
+    json_key(w, "rows");
+    json_begin_array(w);
+    for (size_t i = 0; i < rows->n && i < TEXTS_MAX; i++) {
+        json_begin_object(w);
+        json_key(w, "id");
+        json_string(w, rows->ids[i]);
+        json_key(w, "first_attempt");
+        json_bool(w, judged->answers[judge_first_attempt(rows->spec) * rows->n + i]);
+        if (judged->given[i]) {
+            put_values(w, "answer", rows, judged->texts, i);
+        } else {
+            json_key(w, "answer");
+            json_null(w);
+        }
+        json_key(w, "reason");
+        json_string(w, judged->reasons[i]);
+        put_values(w, "data", rows, rows->written, i);
+        json_end_object(w);
+    }
+    json_end_array(w);
 }
 
 static void append_text_rows(struct json_writer *w, const struct judge_rows *rows,
@@ -292,10 +343,10 @@ static enum rc append_text(struct build *b, struct json_writer *w, const struct 
 
     if (!spec_writes(b->spec))
         return RC_OK;
-    json_key(w, "text");
+    json_key(w, spec_is_text(b->spec) ? "text" : "written");
     json_begin_object(w);
     json_key(w, "field");
-    json_string(w, b->spec->open[0].name);
+    json_string(w, spec_is_text(b->spec) ? b->spec->open[0].name : STR("output"));
     put_shares(w, j->rows, j->judged);
     json_key(w, "floors");
     json_begin_object(w);
@@ -306,8 +357,76 @@ static enum rc append_text(struct build *b, struct json_writer *w, const struct 
         rc = append_text_floor(w, "production", j->rows, j->judged, j->floors->production,
                                &b->arena, err);
     json_end_object(w);
-    append_text_rows(w, j->rows, j->judged);
+    if (spec_is_text(b->spec))
+        append_text_rows(w, j->rows, j->judged);
+    else
+        append_written_rows(w, j->rows, j->judged);
     json_end_object(w);
+    return rc;
+}
+
+/* Of a written field that has a value: how often it was right. */
+static void append_value_scores(struct json_writer *w, const struct judge_rows *rows,
+                                const struct judged *judged, size_t column)
+{
+    struct evaluate_rows alone = judge_pair(rows, judged, NULL, column);
+    size_t n_right = 0;
+
+    for (size_t i = 0; i < rows->n; i++)
+        n_right += alone.a[i] == alone.truth[i];
+    put(w, "accuracy", rows->n ? (double)n_right / (double)rows->n : 0.0);
+    put_interval(w, "accuracy_interval", evaluate_wilson(n_right, rows->n));
+    put(w, "precision", judged->n_given ? (double)n_right / (double)judged->n_given : 0.0);
+    if (judged->n_given > 0)
+        put_interval(w, "precision_interval", evaluate_wilson(n_right, judged->n_given));
+}
+
+static enum rc append_value_floor(struct json_writer *w, const char *name,
+                                  const struct judge_rows *rows, const struct judged *judged,
+                                  const struct judged *floor, size_t column, struct arena *arena,
+                                  struct err *err)
+{
+    struct evaluate_pair gain;
+
+    if (!floor)
+        return RC_OK;
+    struct evaluate_rows pair = judge_pair(rows, judged, floor, column);
+    enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
+    if (rc)
+        return rc;
+    json_key(w, name);
+    json_begin_object(w);
+    append_value_scores(w, rows, floor, column);
+    put(w, "gain", gain.difference);
+    put_interval(w, "gain_interval", gain.interval);
+    put(w, "mcnemar_p", gain.p_value);
+    json_end_object(w);
+    return RC_OK;
+}
+
+/* The written fields that have a value, of all rows or of a slice. */
+static enum rc append_values(struct json_writer *w, const struct judge_rows *rows,
+                             const struct judged *judged, const struct gate_floors *floors,
+                             struct arena *arena, struct err *err)
+{
+    const struct spec *spec = rows->spec;
+    enum rc rc = RC_OK;
+
+    for (size_t o = 0; o < spec->n_valued && rc == RC_OK; o++) {
+        size_t column = spec->n_fields + o;
+
+        json_key_str(w, spec->open[o].name);
+        json_begin_object(w);
+        append_value_scores(w, rows, judged, column);
+        json_key(w, "floors");
+        json_begin_object(w);
+        rc = append_value_floor(w, "prompted", rows, judged, floors->prompted, column, arena, err);
+        if (rc == RC_OK)
+            rc = append_value_floor(w, "production", rows, judged, floors->production, column,
+                                    arena, err);
+        json_end_object(w);
+        json_end_object(w);
+    }
     return rc;
 }
 
@@ -338,6 +457,8 @@ static enum rc append_slice(struct build *b, struct json_writer *w, const struct
             rc = append_floors(w, &rows, judged, &floors, f, &b->arena, err);
         json_end_object(w);
     }
+    if (rc == RC_OK && rows.n > 0)
+        rc = append_values(w, &rows, judged, &floors, &b->arena, err);
     json_end_object(w);
     json_end_object(w);
     return rc;
@@ -401,6 +522,8 @@ static enum rc append_test(struct build *b, struct json_writer *w, const struct 
             rc = append_reliability(w, j->rows, j->judged, f, &b->arena, err);
         json_end_object(w);
     }
+    if (rc == RC_OK)
+        rc = append_values(w, j->rows, j->judged, j->floors, &b->arena, err);
     json_end_object(w);
     if (rc == RC_OK)
         rc = append_text(b, w, j, err);

@@ -265,6 +265,42 @@ static void append_reliability(struct buf *out, const struct json *field)
     buf_append_char(out, '\n');
 }
 
+static void append_value_line(struct buf *out, const char *name, const struct json *scores,
+                              bool is_floor)
+{
+    buf_append_text(out, "    ");
+    append_name(out, str_of(name), NAME_WIDTH);
+    buf_printf(out, "  %.3f ", number(scores, "accuracy"));
+    append_interval(out, scores, "accuracy_interval", "");
+    buf_printf(out, "   %.3f", number(scores, "precision"));
+    if (is_floor) {
+        buf_printf(out, "    %+.3f ", number(scores, "gain"));
+        append_interval(out, scores, "gain_interval", "+");
+        buf_printf(out, "  p=%.2g", number(scores, "mcnemar_p"));
+    }
+    buf_append_char(out, '\n');
+}
+
+/* A written field that has a value: how often it is the data's. */
+static void append_value(struct buf *out, const struct json *field)
+{
+    static const char *const floors[] = { "production", "prompted" };
+    const struct json *all = find(field, "floors", JSON_OBJECT);
+
+    buf_append_text(out, "                        accuracy  95 %            of answers  gain over "
+                         "it  95 %, paired\n");
+    append_value_line(out, "this version", field, false);
+    for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
+        if (json_find(all, floors[i]))
+            append_value_line(out, floors[i], json_find(all, floors[i]), true);
+    buf_append_char(out, '\n');
+}
+
+static bool is_value(const struct json *field)
+{
+    return !json_find(field, "macro_f1") && !json_find(field, "set_f1");
+}
+
 static void append_slices(struct buf *out, const struct json *slices)
 {
     for (size_t s = 0; slices && s < slices->n; s++) {
@@ -281,7 +317,10 @@ static void append_slices(struct buf *out, const struct json *slices)
                 append_interval(out, field, "balanced_accuracy_interval", "");
             }
             buf_append_char(out, '\n');
-            append_score_table(out, field);
+            if (is_value(field))
+                append_value(out, field);
+            else
+                append_score_table(out, field);
         }
         buf_append_char(out, '\n');
     }
@@ -303,7 +342,7 @@ static void append_text_line(struct buf *out, const char *name, const struct jso
     buf_append_char(out, '\n');
 }
 
-/* Of an output that is a text: how often the first one was the answer. */
+/* Of an output that is written: how often the first attempt was the answer. */
 static void append_text(struct buf *out, const struct json *written)
 {
     static const char *const floors[] = { "production", "prompted" };
@@ -338,6 +377,8 @@ static void append_candidates(struct buf *out, const struct json *report)
         append_name(out, all->members[i].key, NAME_WIDTH);
         if (json_find(validation, "first_attempt"))
             buf_printf(out, "  first attempts %.3f", number(validation, "first_attempt"));
+        else if (json_find(validation, "mean_accuracy"))
+            buf_printf(out, "  mean accuracy %.3f", number(validation, "mean_accuracy"));
         else
             buf_printf(out, "  mean macro-F1 %.3f", number(validation, "mean_macro_f1"));
         if (json_find(&all->members[i].value, "loss_per_token"))
@@ -402,12 +443,17 @@ enum rc build_append_report(struct buf *out, struct str report_json, struct err 
         const struct json *field = &fields->members[f].value;
 
         buf_printf(out, "%.*s\n", STR_ARG(fields->members[f].key));
+        if (is_value(field)) {
+            append_value(out, field);
+            continue;
+        }
         append_scores(out, field);
         append_classes(out, field);
         append_confusion(out, field);
         append_reliability(out, field);
     }
     append_text(out, find(json_find(report, "test"), "text", JSON_OBJECT));
+    append_text(out, find(json_find(report, "test"), "written", JSON_OBJECT));
     append_slices(out, find(json_find(report, "test"), "slices", JSON_OBJECT));
     append_gates(out, report);
     arena_release(&arena);

@@ -11,8 +11,20 @@
 
 /* ---- training ---- */
 
-/* What the model will read of the rows of a split; rows it would not be asked about are left out.
- */
+/* The text that the author has to write for a row. RC_NOT_FOUND: it could not. */
+static enum rc read_written(struct build *b, const struct decider *decider,
+                            const struct judge_rows *rows, size_t i, struct str *ret_text,
+                            struct err *err)
+{
+    struct str values[SPEC_FIELDS_MAX];
+
+    for (size_t o = 0; o < b->spec->n_open; o++)
+        values[o] = rows->written[o * rows->n + i];
+    return decide_draft(decider, rows->rows[i].input, values, &b->arena, ret_text, err);
+}
+
+/* What the model will read of the rows of a split; rows it would not be asked about, or could not
+ * answer as the data does, are left out. */
 static enum rc read_texts(struct build *b, enum spec_split split, struct candidate_rows *ret_rows,
                           struct err *err)
 {
@@ -42,6 +54,8 @@ static enum rc read_texts(struct build *b, enum spec_split split, struct candida
         struct err why;
 
         rc = decide_shown(decider, &rows.rows[i], &b->arena, &texts[n], &why);
+        if (rc == RC_OK && spec_writes(b->spec))
+            rc = read_written(b, decider, &rows, i, &written[n], &why);
         if (rc == RC_NOMEM) {
             *err = why;
             return rc;
@@ -52,8 +66,6 @@ static enum rc read_texts(struct build *b, enum spec_split split, struct candida
     for (size_t f = 0; f < n_fields; f++)
         for (size_t i = 0; i < n; i++)
             labels[f * n + i] = rows.truth[f * rows.n + kept[i]];
-    for (size_t i = 0; i < n && spec_writes(b->spec); i++)
-        written[i] = rows.written[kept[i]];
     *ret_rows = (struct candidate_rows){ n, texts, labels, written };
     return RC_OK;
 }
@@ -371,10 +383,10 @@ static enum rc judge_production(struct build *b, const struct judge_rows *rows,
     return rc;
 }
 
-/* Of an output that is a text. The base is no floor of its own. */
-static enum rc find_floors_of_texts(struct build *b, enum spec_candidate kind,
-                                    const struct judge_rows *rows, struct gate_floors *floors,
-                                    struct err *err)
+/* Of an output that is written. The base is no floor of its own. */
+static enum rc find_floors_of_written(struct build *b, enum spec_candidate kind,
+                                      const struct judge_rows *rows, struct gate_floors *floors,
+                                      struct err *err)
 {
     struct build_candidate *prompted = &b->candidates[SPEC_PROMPTED];
     struct judged *judged = NULL;
@@ -418,7 +430,7 @@ enum rc build_floors(struct build *b, enum spec_candidate kind, const struct jud
                      struct gate_floors *ret_floors, struct err *err)
 {
     *ret_floors = (struct gate_floors){ 0 };
-    enum rc rc = spec_writes(b->spec) ? find_floors_of_texts(b, kind, rows, ret_floors, err)
+    enum rc rc = spec_writes(b->spec) ? find_floors_of_written(b, kind, rows, ret_floors, err)
                                       : find_floors_of_labels(b, rows, ret_floors, err);
 
     return rc ? rc : judge_production(b, rows, ret_floors, err);
@@ -428,7 +440,9 @@ enum rc build_floors(struct build *b, enum spec_candidate kind, const struct jud
 
 static const char *merit_name(const struct build *b)
 {
-    return spec_writes(b->spec) ? "first_attempt" : "mean_macro_f1";
+    if (!spec_writes(b->spec))
+        return "mean_macro_f1";
+    return spec_is_text(b->spec) ? "first_attempt" : "mean_accuracy";
 }
 
 static enum rc append_validation(struct build *b, const struct build_candidate *c,
@@ -480,7 +494,7 @@ static enum rc calibrate(struct build *b, struct build_candidate *c, struct judg
     };
     struct judged *scores = NULL;
 
-    if (spec_writes(b->spec)) /* a text has no confidence */
+    if (spec_writes(b->spec)) /* what is written has no confidence */
         return judge_with(b, c, c->calibration, &b->valid, NULL, ret_judged, err);
     for (size_t f = 0; f < b->spec->n_fields; f++)
         plain[f] = (struct decide_calibration){ 1.0, 0.0 };

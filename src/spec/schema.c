@@ -206,14 +206,19 @@ static enum rc read_format(struct spec_reading *r, const struct json *v, struct 
     (void)err;
     if (!expect(r, v, JSON_STRING, "format"))
         return RC_OK;
-    if (str_is(v->text, "date"))
+    if (str_is(v->text, "copied"))
+        schema->format = SCHEMA_FORMAT_COPIED;
+    else if (schema->type != SCHEMA_STRING)
+        SPEC_WRONG(r, v, "value", "'format' of a number is '%.*s', expected copied",
+                   STR_ARG(v->text));
+    else if (str_is(v->text, "date"))
         schema->format = SCHEMA_FORMAT_DATE;
     else if (str_is(v->text, "date-time"))
         schema->format = SCHEMA_FORMAT_DATE_TIME;
     else if (str_is(v->text, "text"))
         schema->format = SCHEMA_FORMAT_TEXT;
     else
-        SPEC_WRONG(r, v, "value", "'format' is '%.*s', expected date, date-time or text",
+        SPEC_WRONG(r, v, "value", "'format' is '%.*s', expected date, date-time, text or copied",
                    STR_ARG(v->text));
     return RC_OK;
 }
@@ -286,7 +291,8 @@ static const struct keyword keywords[] = {
     { "enum", STRING, read_enum,
       "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,"
       "\"uniqueItems\":true}" },
-    { "format", STRING, read_format, "{\"enum\":[\"date\",\"date-time\",\"text\"]}" },
+    { "format", STRING | NUMERIC, read_format,
+      "{\"enum\":[\"date\",\"date-time\",\"text\",\"copied\"]}" },
     { "ownWords", STRING, read_own_words,
       "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,"
       "\"uniqueItems\":true}" },
@@ -384,6 +390,8 @@ static enum rc check_whole(struct spec_reading *r, const struct json *v, struct 
         SPEC_WRONG(r, v, "value", "'ownWords' is for 'format: text'");
     if (schema->n_labels > 0 && schema->format == SCHEMA_FORMAT_TEXT)
         SPEC_WRONG(r, v, "value", "'format: text' is not for an 'enum'");
+    if (schema->n_labels > 0 && schema->format == SCHEMA_FORMAT_COPIED)
+        SPEC_WRONG(r, v, "value", "'format: copied' is not for an 'enum'");
     if (schema->type == SCHEMA_ARRAY && !schema->items)
         SPEC_WRONG(r, v, "missing", "array has no 'items'");
     if (schema->unique_items && schema->items && schema->items->n_labels == 0)

@@ -36,12 +36,13 @@ enum schema_format {
     SCHEMA_FORMAT_NONE,
     SCHEMA_FORMAT_DATE,
     SCHEMA_FORMAT_DATE_TIME,
-    SCHEMA_FORMAT_TEXT, /* of an output field: written by the model, not chosen */
+    SCHEMA_FORMAT_TEXT,   /* of an output field: written by the model, not chosen */
+    SCHEMA_FORMAT_COPIED, /* likewise: a piece, or a number, of the input */
 };
 
 struct schema {
     enum schema_type type;
-    enum schema_format format; /* of a string */
+    enum schema_format format; /* of a string; SCHEMA_FORMAT_COPIED of numbers too */
     uint32_t line, column;
     struct str description;
     size_t n_labels; /* enum: strings, no two equal; 0: none */

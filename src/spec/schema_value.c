@@ -52,6 +52,7 @@ static bool has_format(const struct schema *schema, struct str text)
 
     switch (schema->format) {
     case SCHEMA_FORMAT_NONE:
+    case SCHEMA_FORMAT_COPIED:
     case SCHEMA_FORMAT_TEXT: return true;
     case SCHEMA_FORMAT_DATE: return feel_parse_temporal(text, &value) && value.kind == FEEL_DATE;
     case SCHEMA_FORMAT_DATE_TIME:
@@ -279,6 +280,18 @@ static enum rc object_value(const struct schema *schema, const struct json *v, s
     return RC_OK;
 }
 
+static enum feel_kind string_kind(enum schema_format format)
+{
+    switch (format) {
+    case SCHEMA_FORMAT_NONE:
+    case SCHEMA_FORMAT_COPIED:
+    case SCHEMA_FORMAT_TEXT: return FEEL_STRING;
+    case SCHEMA_FORMAT_DATE: return FEEL_DATE;
+    case SCHEMA_FORMAT_DATE_TIME: return FEEL_DATE_TIME;
+    }
+    assert_fail("format is an enum schema_format", __FILE__, __LINE__);
+}
+
 static enum rc string_value(const struct schema *schema, const struct json *v, struct arena *arena,
                             struct feel_value *ret, struct err *err)
 {
@@ -287,8 +300,7 @@ static enum rc string_value(const struct schema *schema, const struct json *v, s
     if (!copy)
         return arena_fail(arena, err, "input");
     *ret = feel_string((struct str){ copy, v->text.len });
-    if (schema->format != SCHEMA_FORMAT_NONE && schema->format != SCHEMA_FORMAT_TEXT &&
-        !feel_parse_temporal(ret->string, ret))
+    if (string_kind(schema->format) != FEEL_STRING && !feel_parse_temporal(ret->string, ret))
         return err_set(err, RC_INVALID, "'%.*s' is no %s", shown_len(v->text), v->text.at,
                        schema->format == SCHEMA_FORMAT_DATE ? "date" : "date-time");
     return RC_OK;
@@ -318,17 +330,6 @@ enum rc schema_to_value(const struct schema *schema, const struct json *v, struc
     case SCHEMA_OBJECT: return object_value(schema, v, arena, ret_value, err);
     }
     assert_fail("type is an enum schema_type", __FILE__, __LINE__);
-}
-
-static enum feel_kind string_kind(enum schema_format format)
-{
-    switch (format) {
-    case SCHEMA_FORMAT_NONE:
-    case SCHEMA_FORMAT_TEXT: return FEEL_STRING;
-    case SCHEMA_FORMAT_DATE: return FEEL_DATE;
-    case SCHEMA_FORMAT_DATE_TIME: return FEEL_DATE_TIME;
-    }
-    assert_fail("format is an enum schema_format", __FILE__, __LINE__);
 }
 
 static enum rc object_type(const struct schema *schema, struct arena *arena,

@@ -102,7 +102,7 @@ enum spec_candidate {
     SPEC_FROZEN,    /* heads on the frozen base */
     SPEC_FINETUNED, /* heads and base */
     SPEC_BLEND,     /* weighted geometric mean of the linear one and the better encoder */
-    SPEC_PROMPTED,  /* of an output that is a text: the base as it is, told what to do */
+    SPEC_PROMPTED,  /* of an output that is written: the base as it is, told what to do */
     SPEC_LORA,      /* likewise: the base with low-rank matrices */
 };
 
@@ -129,7 +129,7 @@ enum spec_metric {
     SPEC_RULE_VIOLATIONS, /* answers against a must-rule, a count; smaller is better */
     SPEC_COVERAGE,        /* share of inputs that are answered */
     SPEC_PRECISION,       /* of the inputs that are answered */
-    SPEC_FIRST_ATTEMPT,   /* share of inputs whose first text is the answer; of texts */
+    SPEC_FIRST_ATTEMPT, /* share of inputs whose first attempt is the answer; of what is written */
 };
 
 enum spec_floor {
@@ -137,7 +137,7 @@ enum spec_floor {
     SPEC_FLOOR_MAJORITY,
     SPEC_FLOOR_RULES,
     SPEC_FLOOR_LINEAR,
-    SPEC_FLOOR_PROMPTED, /* of texts, the only one */
+    SPEC_FLOOR_PROMPTED, /* of what is written, the only one */
 };
 
 /* At least one of the four conditions is set. */
@@ -188,9 +188,19 @@ struct spec_field {
     size_t n_values;                 /* n_labels; of a set 2^n_labels */
 };
 
-/* One open output field. */
+enum spec_open_kind {
+    SPEC_OPEN_CHOICE, /* an enumeration beside fields that are open */
+    SPEC_OPEN_NUMBER, /* that stands in the input */
+    SPEC_OPEN_DATE,   /* likewise */
+    SPEC_OPEN_SPAN,   /* a piece of the input */
+    SPEC_OPEN_TEXT,   /* the last field alone */
+};
+
+/* One open output field: it is written. */
 struct spec_open {
     struct str name;
+    enum spec_open_kind kind;
+    bool optional; /* of a number, a date and a span: it may have no value */
     const struct schema *schema;
 };
 
@@ -225,8 +235,8 @@ struct spec {
     size_t n_contracts;
     struct spec_contract *contracts;
 
-    size_t
-        n_open; /* 1: the output is one field of `format: text`, written and not chosen; else 0 */
+    size_t n_open;   /* output fields that are written and not chosen: all, or none */
+    size_t n_valued; /* of them those whose value is true or not: all but a text */
     const struct spec_open *open;
     size_t n_fields; /* of the output, the closed ones, in order */
     const struct spec_field *fields;
@@ -278,7 +288,13 @@ static inline bool spec_writes(const struct spec *spec)
     return spec->n_open > 0;
 }
 
-/* Does the candidate make what the output is: a text, or labels? */
+/* Is the output a text, and nothing beside it? */
+static inline bool spec_is_text(const struct spec *spec)
+{
+    return spec->n_open == 1 && spec->n_valued == 0;
+}
+
+/* Does the candidate make what the output is: written, or labels? */
 bool spec_candidate_fits(enum spec_candidate kind, const struct spec *spec);
 
 /* Does the metric say something of this field? balanced_accuracy says nothing of sets, set_f1

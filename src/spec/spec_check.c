@@ -54,8 +54,8 @@ static size_t count_labels(struct spec_reading *r, const struct schema_property 
     SPEC_WRONG(
         r, schema, "open_field",
         "output field '%.*s' is open: expected an enum, a boolean, an integer with minimum and "
-        "maximum, a set (an array with uniqueItems whose items have an enum), or text "
-        "(format: text)",
+        "maximum, a set (an array with uniqueItems whose items have an enum), or what is written: "
+        "format text, copied or date",
         STR_ARG(field->name));
     return 0;
 }
@@ -109,39 +109,103 @@ static bool is_object(struct spec_reading *r, const struct schema *schema, const
     return false;
 }
 
+/* A field that cannot be chosen: it has no list of values. */
 static bool is_open(const struct schema *schema)
 {
-    return schema->type == SCHEMA_STRING && schema->format == SCHEMA_FORMAT_TEXT;
+    bool is_number = schema->type == SCHEMA_NUMBER || schema->type == SCHEMA_INTEGER;
+    bool is_string = schema->type == SCHEMA_STRING && schema->n_labels == 0;
+
+    return (is_number && schema->format == SCHEMA_FORMAT_COPIED) ||
+           (is_string &&
+            (schema->format == SCHEMA_FORMAT_COPIED || schema->format == SCHEMA_FORMAT_DATE ||
+             schema->format == SCHEMA_FORMAT_TEXT));
 }
 
-enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
+static bool has_open(const struct schema *output)
 {
-    size_t n_all = spec->output.n_properties, n = 0, n_open = 0, n_joint = 1;
+    for (size_t i = 0; i < output->n_properties; i++)
+        if (is_open(&output->properties[i].schema))
+            return true;
+    return false;
+}
 
-    is_object(r, &spec->input, "input");
-    if (!is_object(r, &spec->output, "output"))
-        return RC_OK;
-    if (n_all > SPEC_FIELDS_MAX) {
-        SPEC_WRONG(r, &spec->output, "limit", "%zu output fields, at most %d", n_all,
-                   SPEC_FIELDS_MAX);
-        return RC_OK;
-    }
-    struct spec_field *fields = arena_array(r->arena, struct spec_field, n_all);
-    struct spec_open *open = arena_array(r->arena, struct spec_open, n_all);
-    if (!fields || !open)
+static enum spec_open_kind open_kind(const struct schema *schema)
+{
+    if (schema->type != SCHEMA_STRING)
+        return SPEC_OPEN_NUMBER;
+    if (schema->n_labels > 0)
+        return SPEC_OPEN_CHOICE;
+    if (schema->format == SCHEMA_FORMAT_DATE)
+        return SPEC_OPEN_DATE;
+    return schema->format == SCHEMA_FORMAT_TEXT ? SPEC_OPEN_TEXT : SPEC_OPEN_SPAN;
+}
+
+/* A label is written as a part of a line. */
+static void check_choice(struct spec_reading *r, const struct schema_property *field)
+{
+    const struct schema *schema = &field->schema;
+
+    for (size_t i = 0; i < schema->n_labels; i++)
+        if (memchr(schema->labels[i].at, '\n', schema->labels[i].len))
+            SPEC_WRONG(r, schema, "value", "label %zu of '%.*s', which is written, has a line end",
+                       i + 1, STR_ARG(field->name));
+}
+
+/* Every field of an output of which one is open. */
+static enum rc check_open_fields(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    size_t n = spec->output.n_properties;
+    struct spec_open *open = arena_array(r->arena, struct spec_open, n);
+
+    if (!open)
         return arena_fail(r->arena, err, "output fields");
-    for (size_t i = 0; i < n_all; i++) {
-        const struct schema_property *property = &spec->output.properties[i];
-        struct spec_field *field = &fields[n];
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_property *p = &spec->output.properties[i];
+        enum spec_open_kind kind = open_kind(&p->schema);
+        bool is_copied = kind != SPEC_OPEN_TEXT && kind != SPEC_OPEN_CHOICE;
 
-        if (property->schema.fallback)
-            SPEC_WRONG(r, property, "value", "output field '%.*s' has a default: it is decided",
-                       STR_ARG(property->name));
-        if (is_open(&property->schema)) {
-            open[n_open++] = (struct spec_open){ property->name, &property->schema };
-            continue;
-        }
-        n++;
+        open[i] = (struct spec_open){ p->name, kind, is_copied && !p->required, &p->schema };
+        if (!is_open(&p->schema) && kind != SPEC_OPEN_CHOICE)
+            SPEC_WRONG(r, p, "open_field",
+                       "output field '%.*s' stands beside open ones, which are written: expected "
+                       "an enum, or format copied, date or text",
+                       STR_ARG(p->name));
+        else if (kind == SPEC_OPEN_CHOICE)
+            check_choice(r, p);
+        else if (kind == SPEC_OPEN_TEXT && i + 1 < n)
+            SPEC_WRONG(r, p, "open_field",
+                       "'%.*s' is a text (format: text), which has to be the last output field, "
+                       "and the only text",
+                       STR_ARG(p->name));
+    }
+    spec->open = open;
+    spec->n_open = n;
+    spec->n_valued = n - (open[n - 1].kind == SPEC_OPEN_TEXT);
+    spec->n_joint = 1;
+    return RC_OK;
+}
+
+static void refuse_defaults(struct spec_reading *r, const struct schema *output)
+{
+    for (size_t i = 0; i < output->n_properties; i++)
+        if (output->properties[i].schema.fallback)
+            SPEC_WRONG(r, &output->properties[i], "value",
+                       "output field '%.*s' has a default: it is decided",
+                       STR_ARG(output->properties[i].name));
+}
+
+/* Every field of an output that is chosen. */
+static enum rc check_closed_fields(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    size_t n = spec->output.n_properties, n_joint = 1;
+    struct spec_field *fields = arena_array(r->arena, struct spec_field, n);
+
+    if (!fields)
+        return arena_fail(r->arena, err, "output fields");
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_property *property = &spec->output.properties[i];
+        struct spec_field *field = &fields[i];
+
         field->name = property->name;
         field->schema = &property->schema;
         field->is_set = property->schema.type == SCHEMA_ARRAY;
@@ -149,13 +213,6 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
         field->n_values = field->is_set ? (size_t)1 << field->n_labels : field->n_labels;
         /* Both are at most SPEC_JOINT_MAX, so that the product fits. */
         n_joint *= n_joint <= SPEC_JOINT_MAX ? field->n_values : 1;
-    }
-    if (n_open > 0 && n_all > 1) {
-        SPEC_WRONG(r, open[0].schema, "open_field",
-                   "'%.*s' is a text (format: text), which has to be the only output field: an SLM "
-                   "writes or chooses",
-                   STR_ARG(open[0].name));
-        return RC_OK;
     }
     if (n_joint > SPEC_JOINT_MAX) {
         SPEC_WRONG(r, &spec->output, "limit",
@@ -170,10 +227,23 @@ enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err 
     }
     spec->fields = fields;
     spec->n_fields = n;
-    spec->open = open;
-    spec->n_open = n_open;
     spec->n_joint = n_joint;
     return RC_OK;
+}
+
+enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
+{
+    is_object(r, &spec->input, "input");
+    if (!is_object(r, &spec->output, "output"))
+        return RC_OK;
+    if (spec->output.n_properties > SPEC_FIELDS_MAX) {
+        SPEC_WRONG(r, &spec->output, "limit", "%zu output fields, at most %d",
+                   spec->output.n_properties, SPEC_FIELDS_MAX);
+        return RC_OK;
+    }
+    refuse_defaults(r, &spec->output);
+    return has_open(&spec->output) ? check_open_fields(r, spec, err)
+                                   : check_closed_fields(r, spec, err);
 }
 
 static bool ends_in(struct str path, const char *ending)
@@ -342,13 +412,24 @@ bool spec_metric_fits(enum spec_metric metric, const struct spec_field *field)
     return metric != SPEC_SET_F1 || field->is_set;
 }
 
-/* Texts have metrics and a floor of their own. */
-static bool is_of_texts(const struct spec_gate *gate)
+static bool is_valued(const struct spec *spec, const struct spec_text *field)
+{
+    for (size_t o = 0; o < spec->n_valued; o++)
+        if (field->line == 0 || str_equal(field->text, spec->open[o].name))
+            return true;
+    return false;
+}
+
+/* What is written has metrics and a floor of its own. */
+static bool is_of_written(const struct spec *spec, const struct spec_gate *gate)
 {
     bool is_of_both = gate->metric == SPEC_RULE_VIOLATIONS || gate->metric == SPEC_COVERAGE;
+    bool is_of_values = gate->metric == SPEC_ACCURACY || gate->metric == SPEC_PRECISION;
 
-    return gate->metric == SPEC_FIRST_ATTEMPT ||
-           (is_of_both && (gate->above == SPEC_FLOOR_NONE || gate->above == SPEC_FLOOR_PROMPTED));
+    if (gate->above != SPEC_FLOOR_NONE && gate->above != SPEC_FLOOR_PROMPTED)
+        return false;
+    return gate->metric == SPEC_FIRST_ATTEMPT || is_of_both ||
+           (is_of_values && is_valued(spec, &gate->field));
 }
 
 static bool is_of_labels(const struct spec_gate *gate)
@@ -361,14 +442,14 @@ static void check_metric(struct spec_reading *r, const struct spec *spec,
 {
     bool fits = spec->n_fields == 0; /* a text, or the fields themselves are wrong */
 
-    if (spec_writes(spec) && !is_of_texts(gate))
+    if (spec_writes(spec) && !is_of_written(spec, gate))
         SPEC_WRONG(r, &gate->place, "value",
-                   "a text has the metrics first_attempt, coverage and rule_violations, and the "
-                   "floor prompted");
+                   "what is written has the metrics first_attempt, coverage and rule_violations, "
+                   "accuracy and precision when it is no text, and the floor prompted");
     else if (spec->n_fields > 0 && !spec_writes(spec) && !is_of_labels(gate))
         SPEC_WRONG(r, &gate->place, "value",
-                   "metric 'first_attempt' and floor 'prompted' are of texts, and the output is "
-                   "none");
+                   "metric 'first_attempt' and floor 'prompted' are of what is written, and the "
+                   "output is chosen");
     for (size_t f = 0; f < spec->n_fields; f++)
         if (gate->field.line == 0 || str_equal(gate->field.text, spec->fields[f].name))
             fits |= spec_metric_fits(gate->metric, &spec->fields[f]);
@@ -441,8 +522,8 @@ static enum rc check_training(struct spec_reading *r, struct spec *spec, struct 
     }
     if (!fit)
         SPEC_WRONG(r, at, "value", "%s",
-                   spec_writes(spec) ? "the output is a text: candidates are prompted and lora"
-                                     : "prompted and lora write texts, and the output is none");
+                   spec_writes(spec) ? "the output is written: candidates are prompted and lora"
+                                     : "prompted and lora write, and the output is chosen");
     else if (blends && n_others < 2)
         SPEC_WRONG(r, at, "value", "'blend' needs two other candidates");
     return RC_OK;

@@ -174,7 +174,8 @@ static const struct spec_key slm_keys[] = {
     { "input", KEY_SCHEMA, offsetof(struct spec, input), .required = true,
       .help = "an object: the typed input" },
     { "output", KEY_SCHEMA, offsetof(struct spec, output), .required = true,
-      .help = "an object of closed fields: what the SLM decides" },
+      .help =
+          "an object: what the SLM decides, fields that are chosen or fields that are written" },
     { "tables", KEY_NAMED, offsetof(struct spec, tables) - sizeof(size_t),
       .section = &table_section, .fallback = "{}", .help = "reference tables for facts" },
     { "facts", KEY_PAIRS, offsetof(struct spec, facts) - sizeof(size_t), .fallback = "{}",

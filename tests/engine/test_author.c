@@ -26,9 +26,12 @@ struct desk {
     struct kernels kernels;
     struct buf adapter;
     struct copies copies;
+    struct form form;
     struct author *author;
     struct err err;
 };
+
+static const struct form_field text_field = { .name = { "reply", 5 }, .kind = FORM_TEXT };
 
 static void write_adapter(struct buf *out, const struct adapter *adapter)
 {
@@ -63,6 +66,7 @@ static void open_desk_with(struct desk *d, enum cpu cpu, float attention)
     assert_ok(decoder_base_open(path, &d->base, &d->err), &d->err);
     d->base->digest = base_digest;
     assert_ok(copies_new(sources, 1, NULL, 0, &d->arena, &d->copies, &d->err), &d->err);
+    d->form = (struct form){ 1, &text_field, &d->copies };
     write_adapter(&d->adapter, &prompted);
     assert_ok(open_author(d, &d->adapter, &d->author), &d->err);
 }
@@ -88,7 +92,7 @@ static const char *write_text(struct desk *d, struct author_request request)
 
     buf_init(&out, 1 << 16);
     request.shown = STR("body: Where is it? Ilse\n");
-    request.copies = &d->copies;
+    request.form = &d->form;
     request.max_tokens = 40;
     assert_ok(author_write(d->author, &request, &out, &result, &d->err), &d->err);
     assert_int_equal(result.end, WRITER_ENDED);
@@ -162,7 +166,7 @@ static const char *write_plainly(struct desk *d, const char *instructions, struc
     const struct writer writer = { .decoder = decoder,
                                    .session = session,
                                    .bpe = d->base->bpe,
-                                   .copies = &d->copies,
+                                   .form = &d->form,
                                    .max_tokens = 24 };
     assert_ok(writer_write(&writer, text, prompt.ids, prompt.n_ids, &out, &result, &d->err),
               &d->err);
@@ -178,7 +182,7 @@ static void the_instructions_read_once_are_as_those_read_every_time(void **state
     (void)state;
 
     open_desk_with(&d, cpu_best(), 0.4f); /* what is written depends on all that was read */
-    const struct author_request request = { .shown = shown, .copies = &d.copies, .max_tokens = 24 };
+    const struct author_request request = { .shown = shown, .form = &d.form, .max_tokens = 24 };
     const char *want = write_plainly(&d, "Answer.", shown);
     for (int i = 0; i < 2; i++) {
         buf_init(&out, 1 << 16);
@@ -204,7 +208,7 @@ static void what_does_not_fit_the_model_is_refused_and_never_cut(void **state)
     memset(shown, '!', TINY_POSITIONS / 2);
     shown[TINY_POSITIONS] = '\0';
     buf_init(&out, 1 << 16);
-    struct author_request request = { .copies = &d.copies, .max_tokens = 16 };
+    struct author_request request = { .form = &d.form, .max_tokens = 16 };
     request.shown = (struct str){ shown, TINY_POSITIONS / 2 };
     assert_int_equal(author_write(d.author, &request, &out, &result, &d.err), RC_OK);
     request.max_tokens = AUTHOR_WRITTEN_MAX;
@@ -275,7 +279,7 @@ static void every_failing_allocation_is_reported(void **state)
     }
     assert_int_equal(rc, RC_OK);
     FOR_EACH_FAILING_ALLOC (nth) {
-        const struct author_request request = { .copies = &d.copies,
+        const struct author_request request = { .form = &d.form,
                                                 .max_tokens = 16,
                                                 .begun = STR("Dear") };
         CLEANUP(buf_releasep) struct buf out = { 0 };

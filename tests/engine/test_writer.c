@@ -52,13 +52,16 @@ static struct fixture *opened(void)
     return &f;
 }
 
+static const struct form_field text_field = { .name = { "reply", 5 }, .kind = FORM_TEXT };
+
 static struct writer_result write_with(struct fixture *f, const struct copies *copies,
                                        double temperature, uint64_t seed, struct buf *out)
 {
+    const struct form form = { 1, &text_field, copies };
     const struct writer writer = { .decoder = f->decoder,
                                    .session = f->session,
                                    .bpe = f->bpe,
-                                   .copies = copies,
+                                   .form = &form,
                                    .max_tokens = WRITTEN,
                                    .sampler = { temperature, seed } };
     struct decoder_text *text;

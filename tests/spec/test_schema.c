@@ -97,7 +97,8 @@ static void broken_schemas_are_refused_with_their_place(void **state)
         { "{\"type\":\"number\",\"minimum\":3,\"maximum\":2}",
           "s:1:1: error: 'minimum' is above 'maximum' [range]\n" },
         { "{\"type\":\"string\",\"format\":\"email\"}",
-          "s:1:27: error: 'format' is 'email', expected date, date-time or text [value]\n" },
+          "s:1:27: error: 'format' is 'email', expected date, date-time, text or copied "
+          "[value]\n" },
         { "{\"type\":\"string\",\"minLength\":-1}",
           "s:1:30: error: 'minLength' must be an integer from 0 to 1048576 [range]\n" },
         { "{\"type\":\"string\",\"ownWords\":[\"I\"]}",

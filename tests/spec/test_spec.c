@@ -266,12 +266,12 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
           "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
           "or "
-          "text (format: text) [open_field]\n" },
+          "what is written: format text, copied or date [open_field]\n" },
         { "    open: {type: boolean}\n", "    open: {type: array, items: {enum: [x, y]}}\n",
           "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
           "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
           "or "
-          "text (format: text) [open_field]\n" },
+          "what is written: format text, copied or date [open_field]\n" },
         { "    open: {type: boolean}\n",
           "    open: {type: array, uniqueItems: true, items: {enum: [x]}}\n",
           "s:12:51: error: output field 'open' is a set over 1 labels, expected 2 to 16 "
@@ -291,9 +291,15 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "65536 [limit]\n" },
         { "    open: {type: boolean}\n", "    open: {type: boolean, default: true}\n",
           "s:12:5: error: output field 'open' has a default: it is decided [value]\n" },
-        { "    open: {type: boolean}\n", "    open: {type: string, format: text}\n",
-          "s:12:11: error: 'open' is a text (format: text), which has to be the only output field: "
-          "an SLM writes or chooses [open_field]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: string, format: text}\n", NULL },
+        { "    open: {type: boolean}\n",
+          "    open: {type: string, format: text}\n    sum: {type: number, format: copied}\n",
+          "s:12:5: error: 'open' is a text (format: text), which has to be the last output field, "
+          "and the only text [open_field]\n" },
+        { "    open: {type: boolean}\n",
+          "    open: {type: boolean}\n    day: {type: string, format: date}\n",
+          "s:12:5: error: output field 'open' stands beside open ones, which are written: expected "
+          "an enum, or format copied, date or text [open_field]\n" },
         { "    body: {type: string}\n", "    body: {type: strin}\n",
           "s:6:18: error: 'type' must be one of string, number, integer, boolean, array, object "
           "[value]\n" },
@@ -303,8 +309,11 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_null(parse(f, instead(f, cases[i].old, cases[i].new)));
-        assert_string_equal(f->out.at, cases[i].problem);
+        const struct spec *spec = parse(f, instead(f, cases[i].old, cases[i].new));
+
+        assert_true((spec != NULL) == (cases[i].problem == NULL));
+        if (!spec)
+            assert_string_equal(f->out.at, cases[i].problem);
     }
 }
 
@@ -448,13 +457,14 @@ static void texts_and_labels_have_candidates_metrics_and_floors_of_their_own(voi
         const char *output, *more, *problem;
     } cases[] = {
         { with_text, "training: {candidates: [lora, linear]}\n",
-          "the output is a text: candidates are prompted and lora" },
+          "the output is written: candidates are prompted and lora" },
         { labels, "training: {candidates: [linear, lora]}\n",
-          "prompted and lora write texts, and the output is none" },
-        { with_text, "gates: [{metric: accuracy, min: 0.5}]\n", "a text has the metrics" },
-        { with_text, "gates: [{metric: coverage, above: linear}]\n", "a text has the metrics" },
-        { labels, "gates: [{metric: first_attempt, min: 0.5}]\n", "are of texts" },
-        { labels, "gates: [{metric: accuracy, above: prompted}]\n", "are of texts" },
+          "prompted and lora write, and the output is chosen" },
+        { with_text, "gates: [{metric: accuracy, min: 0.5}]\n", "what is written has the metrics" },
+        { with_text, "gates: [{metric: coverage, above: linear}]\n",
+          "what is written has the metrics" },
+        { labels, "gates: [{metric: first_attempt, min: 0.5}]\n", "are of what is written" },
+        { labels, "gates: [{metric: accuracy, above: prompted}]\n", "are of what is written" },
         { with_text, "gates: [{metric: first_attempt, min: 0.5, above: prompted}]\n", NULL },
         { with_text, "gates: [{metric: rule_violations, max: 0}]\n", NULL },
         { with_text, "training: {candidates: [lora], method: lora}\n", NULL },

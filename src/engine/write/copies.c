@@ -78,7 +78,7 @@ static enum kind kind_after(struct str text, const char *at, const char **ret_en
     return len ? kind_of(c) : KIND_OTHER;
 }
 
-static bool begins_word(struct str text, const char *at)
+bool copies_begins_word(struct str text, const char *at)
 {
     enum kind kind = kind_before(text, at, &at);
 
@@ -87,7 +87,7 @@ static bool begins_word(struct str text, const char *at)
     return !is_word_kind(kind);
 }
 
-static bool ends_word(struct str text, const char *at)
+bool copies_ends_word(struct str text, const char *at)
 {
     enum kind kind = kind_after(text, at, &at);
 
@@ -103,7 +103,8 @@ static bool stands(const struct copies *copies, struct str row, bool whole)
     const char *at = copies->text.at, *end = str_end(copies->text);
 
     while ((at = memmem(at, (size_t)(end - at), row.at, row.len)) != NULL) {
-        if (begins_word(copies->text, at) && (!whole || ends_word(copies->text, at + row.len)))
+        if (copies_begins_word(copies->text, at) &&
+            (!whole || copies_ends_word(copies->text, at + row.len)))
             return true;
         at++;
     }

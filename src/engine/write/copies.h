@@ -75,6 +75,10 @@ bool copies_feed(const struct copies *copies, struct copies_state *state, struct
 /* May the text end here? */
 bool copies_end(const struct copies *copies, const struct copies_state *state);
 
+/* Does a word of the text begin, or end, at this place in it, or stand there no word at all? */
+bool copies_begins_word(struct str text, const char *at);
+bool copies_ends_word(struct str text, const char *at);
+
 /* A whole text at once. *ret_at, when it is refused: the byte after which no text is one; may be
  * NULL. */
 bool copies_check(const struct copies *copies, struct str text, size_t *ret_at);

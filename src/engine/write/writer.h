@@ -1,12 +1,12 @@
 /*
- * writer.h - a decoder writes a text that obeys copies.h, token by token.
+ * writer.h - a decoder writes a form (form.h; a text is one), token by token.
  *
  *   prompt ids -> decoder_read -> logits -> the best token that may follow -> ... -> end
  *
  * A token is the best one, or a draw (sampler.h); what may not follow is struck out and the next
  * one picked, so that a draw is one among the tokens that may follow. A token may follow when
- * copies_feed() takes its bytes; the end may follow when copies_end() says so; no other special
- * token ever may. A text is a function of the arguments alone: the same bytes on every CPU.
+ * form_feed() takes its bytes; the end may follow when form_end() says so; no other special token
+ * ever may. What is written is a function of the arguments alone: the same bytes on every CPU.
  */
 #ifndef ENGINE_WRITER_H
 #define ENGINE_WRITER_H
@@ -15,14 +15,14 @@
 #include "engine/model/decoder.h"
 #include "engine/model/sampler.h"
 #include "engine/tokenizer/bpe.h"
-#include "engine/write/copies.h"
+#include "engine/write/form.h"
 
 /* All borrowed. */
 struct writer {
     const struct decoder *decoder;
     struct decoder_session *session; /* of the decoder; its capacity is at least the text's */
     const struct bpe *bpe;           /* of the same base */
-    const struct copies *copies;
+    const struct form *form;
     size_t max_tokens;   /* of what is written; less when the text's capacity ends before */
     struct str begun;    /* what the text begins with: the last of the ids say it, and it obeys */
     struct str not_next; /* the first token is not the one that this begins with; may be empty */
@@ -38,7 +38,7 @@ enum writer_end {
 struct writer_result {
     enum writer_end end;
     size_t n_tokens;
-    size_t n_refused; /* better tokens that the copies did not allow, over all positions */
+    size_t n_refused; /* places where the token that was picked first may not follow */
 };
 
 /**

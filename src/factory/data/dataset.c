@@ -135,8 +135,15 @@ enum rc dataset_append(struct buf *out, const struct spec *spec, const struct da
         for (size_t f = 0; f < spec->n_fields; f++)
             append_value(&w, &spec->fields[f], rows[i]->labels[f]);
         for (size_t o = 0; o < spec->n_open; o++) {
+            struct str value = rows[i]->written[o];
+
+            if (!value.at)
+                continue;
             json_key_str(&w, spec->open[o].name);
-            json_string(&w, rows[i]->written[o]);
+            if (spec->open[o].kind == SPEC_OPEN_NUMBER)
+                json_raw(&w, value);
+            else
+                json_string(&w, value);
         }
         json_end_object(&w);
         if (rows[i]->tags.len > 0) {

@@ -58,7 +58,7 @@ struct dataset_row {
     struct str input;               /* canonical JSON */
     struct str tags;                /* canonical JSON, an object of scalars; empty: none */
     const uint32_t *labels;         /* (n_fields,) values, see struct spec_field */
-    const struct str *written;      /* (n_open,) */
+    const struct str *written;      /* (n_open,) at NULL where there is nothing */
     struct str text;                /* see above */
     uint64_t text_hash, group_hash; /* group_hash 0: none */
 };

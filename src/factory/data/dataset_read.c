@@ -189,7 +189,7 @@ static enum rc read_labels(const struct spec *spec, const struct json *output, s
     return RC_OK;
 }
 
-/* The output is valid: what is there is a text. */
+/* The output is valid: what is there is a text or a number. */
 static enum rc read_written(const struct spec *spec, const struct json *output, struct arena *arena,
                             struct dataset_row *row, struct err *err)
 {
@@ -200,6 +200,8 @@ static enum rc read_written(const struct spec *spec, const struct json *output, 
     for (size_t i = 0; i < spec->n_open; i++) {
         const struct json *v = json_find_str(output, spec->open[i].name);
 
+        if (!v && spec->open[i].optional)
+            continue;
         if (!v)
             return dataset_reject(row, DATASET_INVALID, arena, err, "output: '%.*s' is missing",
                                   STR_ARG(spec->open[i].name));

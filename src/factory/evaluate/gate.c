@@ -16,7 +16,7 @@ struct checking {
     bool is_paired;
     const char *name;
     struct str slice; /* empty: all rows */
-    size_t field;     /* or column, of a text */
+    size_t field;     /* or another column */
     bool names_field;
     double value;
 };
@@ -50,7 +50,8 @@ static enum rc add_result(struct checking *c, enum gate_outcome outcome, struct 
                           const char *fmt, ...)
 {
     char what[200], text[400];
-    struct str field = c->names_field ? c->rows->spec->fields[c->field].name : (struct str){ 0 };
+    struct str field =
+        c->names_field ? judge_column_name(c->rows->spec, c->field) : (struct str){ 0 };
     va_list ap;
 
     va_start(ap, fmt);
@@ -161,13 +162,15 @@ static enum rc check_fields(struct checking *c, const struct spec_gate *gate, st
     enum rc rc = RC_OK;
 
     if (!c->names_field) {
-        c->field = c->metric == SPEC_FIRST_ATTEMPT ? spec->n_fields : 0;
+        c->field = c->metric == SPEC_FIRST_ATTEMPT ? judge_first_attempt(spec) : 0;
         return check_field(c, gate, err);
     }
-    for (size_t f = 0; f < spec->n_fields && rc == RC_OK; f++) {
+    for (size_t f = 0; f < spec->n_fields + spec->n_valued && rc == RC_OK; f++) {
+        bool fits = f >= spec->n_fields || spec_metric_fits(gate->metric, &spec->fields[f]);
+
         c->field = f;
-        if (spec_metric_fits(gate->metric, &spec->fields[f]) &&
-            (gate->field.text.len == 0 || str_equal(gate->field.text, spec->fields[f].name)))
+        if (fits &&
+            (gate->field.text.len == 0 || str_equal(gate->field.text, judge_column_name(spec, f))))
             rc = check_field(c, gate, err);
     }
     return rc;
@@ -247,11 +250,12 @@ static enum rc check_training(struct checking *c, struct err *err)
 {
     if (!c->floors->prompted)
         return RC_OK;
-    c->name = metric_name(SPEC_FIRST_ATTEMPT);
+    bool is_text = spec_is_text(c->rows->spec);
+    c->name = is_text ? metric_name(SPEC_FIRST_ATTEMPT) : "accuracy of all values together";
     c->is_paired = true;
     c->paired = EVALUATE_ACCURACY;
     c->names_field = false;
-    c->field = c->rows->spec->n_fields;
+    c->field = is_text ? judge_first_attempt(c->rows->spec) : judge_all_right(c->rows->spec);
     enum rc rc = judge_score(c->rows, c->judged, c->paired, c->field, c->arena, &c->value, err);
 
     return rc ? rc : check_above(c, c->floors->prompted, "prompted", err);

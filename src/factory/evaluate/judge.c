@@ -59,12 +59,31 @@ static enum rc note_texts(const struct judge_rows *rows, size_t i,
         result->verdict == DECIDE_REFUSED ? str_of(result->refusal.message) : result->reason;
     enum rc rc = is_given ? RC_OK : copy_text(why, arena, &j->reasons[i], err);
 
-    for (size_t o = 0; o < spec->n_open && rc == RC_OK; o++) {
-        j->answers[(spec->n_fields + o) * j->n + i] = is_given && result->attempt == 1;
-        if (is_given)
+    for (size_t o = 0; o < spec->n_open && rc == RC_OK && is_given; o++)
+        if (result->texts[o].at)
             rc = copy_text(result->texts[o], arena, &j->texts[o * j->n + i], err);
-    }
     return rc;
+}
+
+/* How good what was written is, where there is a value to agree with. */
+static void note_values(const struct judge_rows *rows, size_t i, const struct decide_result *result,
+                        struct judged *j)
+{
+    const struct spec *spec = rows->spec;
+    bool is_given = result->verdict == DECIDE_ANSWERED, all_right = is_given;
+
+    if (!spec_writes(spec))
+        return;
+    j->answers[judge_first_attempt(spec) * j->n + i] = is_given && result->attempt == 1;
+    for (size_t o = 0; o < spec->n_valued; o++) {
+        bool right = is_given && decide_agrees(&spec->open[o], &result->values[o],
+                                               rows->written[o * rows->n + i]);
+
+        j->answers[(spec->n_fields + o) * j->n + i] = is_given ? right : EVALUATE_NO_ANSWER;
+        all_right &= right;
+    }
+    if (spec->n_valued > 0)
+        j->answers[judge_all_right(spec) * j->n + i] = is_given ? all_right : EVALUATE_NO_ANSWER;
 }
 
 static void note(const struct judge_rows *rows, size_t i, const struct decide_result *result,
@@ -108,6 +127,7 @@ static enum rc run_chunk(const struct decider *decider, const struct judge_rows 
     enum rc rc = decide_rows(decider, asked, n, pool, &arena, results, err);
     for (size_t i = 0; i < n && rc == RC_OK; i++) {
         note(rows, from + i, &results[i], judged);
+        note_values(rows, from + i, &results[i], judged);
         rc = note_texts(rows, from + i, &results[i], kept, judged, err);
     }
     arena_release(&arena);
@@ -251,14 +271,16 @@ enum rc judge_metric(const struct judge_rows *rows, const struct judged *judged,
 enum rc judge_merit(const struct judge_rows *rows, const struct judged *judged, struct arena *arena,
                     double *ret_value, struct err *err)
 {
-    size_t n_columns = judge_n_columns(rows->spec);
+    const struct spec *spec = rows->spec;
+    /* The first attempt counts like a value where a text is written. */
+    size_t n_columns = spec->n_fields + spec->n_open;
     double sum = 0.0;
 
     for (size_t c = 0; c < n_columns; c++) {
-        bool is_text = c >= rows->spec->n_fields;
         double value = 0.0;
-        enum rc rc = judge_score(rows, judged, is_text ? EVALUATE_ACCURACY : EVALUATE_MACRO_F1, c,
-                                 arena, &value, err);
+        enum rc rc =
+            judge_score(rows, judged, c < spec->n_fields ? EVALUATE_MACRO_F1 : EVALUATE_ACCURACY, c,
+                        arena, &value, err);
 
         if (rc)
             return rc;

@@ -5,10 +5,11 @@
  * row without one (refused, an undetermined fact or rule, rules in conflict) counts as wrong.
  * Coverage and precision are of the answers it gives.
  *
- * There is a column for each output field, those of labels first. A text has no true value to agree
- * with: its column says whether the first text that was written is the answer (1) or not (0), and
- * the truth of every row is 1. So its accuracy is the share of first attempts, with the intervals
- * and paired comparisons of any other.
+ * There is a column for each output field that is chosen, and for each that is written and has a
+ * value to agree with: of those the answer is 1 where it does and 0 where not, and the truth of
+ * every row is 1, so that they have the accuracy, intervals and paired comparisons of any other.
+ * Likewise two columns of all that is written: is the first attempt the answer, and are all values
+ * right?
  */
 #ifndef FACTORY_JUDGE_H
 #define FACTORY_JUDGE_H
@@ -19,7 +20,25 @@
 
 static inline size_t judge_n_columns(const struct spec *spec)
 {
-    return spec->n_fields + spec->n_open;
+    return spec->n_fields + spec->n_valued + spec_writes(spec) + (spec->n_valued > 0);
+}
+
+/* The columns of all that is written. */
+static inline size_t judge_first_attempt(const struct spec *spec)
+{
+    return spec->n_fields + spec->n_valued;
+}
+
+static inline size_t judge_all_right(const struct spec *spec)
+{
+    return spec->n_fields + spec->n_valued + 1;
+}
+
+/* Of a column of a field. */
+static inline struct str judge_column_name(const struct spec *spec, size_t column)
+{
+    return column < spec->n_fields ? spec->fields[column].name
+                                   : spec->open[column - spec->n_fields].name;
 }
 
 /* Labelled rows of one split. */
@@ -28,21 +47,21 @@ struct judge_rows {
     size_t n;
     struct decide_row *rows; /* (n,) */
     const struct str *ids;   /* (n,) */
-    uint32_t *truth;         /* (n_columns, n) values, see struct spec_field; 1 of texts */
-    struct str *written;     /* (n_open, n) */
-    bool *in_slice;          /* (n_slices, n) */
+    uint32_t *truth;     /* (n_columns, n) values, see struct spec_field; 1 of what is written */
+    struct str *written; /* (n_open, n) as the data has it; at NULL where it has nothing */
+    bool *in_slice;      /* (n_slices, n) */
 };
 
 struct judged {
     size_t n;
     size_t n_labels;     /* of all fields together */
-    uint32_t *answers;   /* (n_columns, n) value or EVALUATE_NO_ANSWER; 0 or 1 of texts */
+    uint32_t *answers;   /* (n_columns, n) value or EVALUATE_NO_ANSWER; 0 or 1 of what is written */
     double *confidence;  /* (n_fields, n), 0 without an answer */
     float *scores;       /* (n, n_labels) of the model, before calibration */
     bool *has_scores;    /* (n,) */
     bool *given;         /* (n,) */
     bool *violates;      /* (n,) given against a must-rule: none by construction, noted anyway */
-    struct str *texts;   /* (n_open, n) as answered; empty without an answer */
+    struct str *texts;   /* (n_open, n) as written; at NULL without an answer, or a value */
     struct str *reasons; /* (n,) why there is no answer; empty with one */
     size_t n_given, n_violations;
 };
@@ -98,8 +117,8 @@ MUST_CHECK enum rc judge_reliability(const struct judge_rows *rows, const struct
                                      size_t field, struct arena *arena, struct evaluate_bin *bins,
                                      double *ret_ece, struct err *err);
 
-/* What candidates are ordered by when none meets the gates: the mean over the columns of macro-F1,
- * of a text of the share of first attempts. */
+/* What candidates are ordered by when none meets the gates: the mean over the fields of macro-F1,
+ * of a written value of accuracy, of a text of the share of first attempts. */
 MUST_CHECK enum rc judge_merit(const struct judge_rows *rows, const struct judged *judged,
                                struct arena *arena, double *ret_value, struct err *err);
 

@@ -20,7 +20,7 @@ struct candidate_rows {
     size_t n;
     const struct str *texts;   /* (n,) */
     const uint32_t *labels;    /* (n_fields, n) */
-    const struct str *written; /* (n,) when the output is a text */
+    const struct str *written; /* (n,) what is to be written, of an SLM that does */
 };
 
 struct candidate_job {

@@ -1,4 +1,4 @@
-/* candidate_lora.c - of an output that is a text: the base as it is, and with LoRA (engine/train).
+/* candidate_lora.c - of an output that is written: the base as it is, and with LoRA (engine/train).
  */
 #include "engine/author.h"
 #include "engine/train/llama_adapter.h"

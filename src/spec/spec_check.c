@@ -231,9 +231,22 @@ static enum rc check_closed_fields(struct spec_reading *r, struct spec *spec, st
     return RC_OK;
 }
 
+/* Only what is written can be copied from what is read. Recursion: on nested schemas. */
+static void refuse_written(struct spec_reading *r, const struct schema *input)
+{
+    for (size_t i = 0; i < input->n_properties; i++)
+        refuse_written(r, &input->properties[i].schema);
+    if (input->items)
+        refuse_written(r, input->items);
+    if (input->format == SCHEMA_FORMAT_COPIED || input->format == SCHEMA_FORMAT_TEXT)
+        SPEC_WRONG(r, input, "value", "'format: %s' is for output fields",
+                   input->format == SCHEMA_FORMAT_TEXT ? "text" : "copied");
+}
+
 enum rc spec_check_fields(struct spec_reading *r, struct spec *spec, struct err *err)
 {
     is_object(r, &spec->input, "input");
+    refuse_written(r, &spec->input);
     if (!is_object(r, &spec->output, "output"))
         return RC_OK;
     if (spec->output.n_properties > SPEC_FIELDS_MAX) {

@@ -31,7 +31,7 @@ struct analysis {
     struct spec_reading *r;
     struct scope scope;
     size_t n_optional;
-    struct feel_path *optional; /* paths of the inputs that may be absent */
+    struct feel_path *optional; /* paths of the inputs, and open fields, that may be absent */
     size_t n_facts;
     struct expression *facts;
 };
@@ -417,7 +417,8 @@ static enum rc check_slices(struct spec_reading *r, struct spec *spec, struct er
                                    .fields = fields };
     enum rc rc = schema_feel_type(&spec->input, r->arena, &fields[0].type, err);
 
-    if (!rc)
+    fields[1].type.kind = FEEL_CONTEXT; /* of what is written nothing: it has no labels */
+    if (!rc && !spec_writes(spec))
         rc = schema_feel_type(&spec->output, r->arena, &fields[1].type, err);
     for (size_t i = 0; !rc && i < spec->n_slices; i++)
         rc = check_slice(r, &row, &spec->slices[i], err);
@@ -447,6 +448,15 @@ static enum rc collect_optional(struct analysis *a, const struct schema *object,
         }
     }
     return RC_OK;
+}
+
+/* Output fields that may be left empty, too. */
+static void collect_open(struct analysis *a, const struct spec *spec)
+{
+    for (size_t o = 0; o < spec->n_open; o++)
+        if (spec->open[o].optional)
+            a->optional[a->n_optional++] =
+                (struct feel_path){ .n = 1, .names = &spec->open[o].name };
 }
 
 static size_t count_properties(const struct schema *schema)
@@ -498,10 +508,11 @@ enum rc spec_check_expressions(struct spec_reading *r, struct spec *spec, struct
     enum rc rc;
 
     a.scope.fields = arena_array(r->arena, struct feel_field, n_names);
-    a.optional = arena_array(r->arena, struct feel_path, n_inputs);
+    a.optional = arena_array(r->arena, struct feel_path, n_inputs + spec->n_open);
     if (!a.scope.fields || !a.optional)
         return arena_fail(r->arena, err, "names");
     rc = collect_optional(&a, &spec->input, NULL, 0, err);
+    collect_open(&a, spec);
     if (!rc)
         rc = declare_properties(&a, "input field", &spec->input, err);
     for (size_t i = 0; !rc && i < spec->n_tables; i++)

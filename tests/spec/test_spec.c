@@ -300,6 +300,12 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "    open: {type: boolean}\n    day: {type: string, format: date}\n",
           "s:12:5: error: output field 'open' stands beside open ones, which are written: expected "
           "an enum, or format copied, date or text [open_field]\n" },
+        { "    body: {type: string}\n", "    body: {type: string, format: copied}\n",
+          "s:6:11: error: 'format: copied' is for output fields [value]\n" },
+        { "    body: {type: string}\n",
+          "    body: {type: array, items: {type: number, format: "
+          "copied}}\n",
+          "s:6:32: error: 'format: copied' is for output fields [value]\n" },
         { "    body: {type: string}\n", "    body: {type: strin}\n",
           "s:6:18: error: 'type' must be one of string, number, integer, boolean, array, object "
           "[value]\n" },
@@ -450,6 +456,39 @@ static void a_text_is_written_and_no_field_to_choose(void **state)
     assert_int_equal(spec->training.candidates[1], SPEC_LORA);
 }
 
+static const char with_fields[] = "    who: {type: string, format: copied, maxLength: 40}\n"
+                                  "    sum: {type: number, format: copied}\n"
+                                  "    pieces: {type: integer, format: copied}\n"
+                                  "    day: {type: string, format: date}\n"
+                                  "    kind: {enum: [a, b]}\n"
+                                  "    reply: {type: string, format: text}\n";
+
+static void open_fields_stand_beside_each_other(void **state)
+{
+    static const enum spec_open_kind kinds[] = { SPEC_OPEN_SPAN, SPEC_OPEN_NUMBER, SPEC_OPEN_NUMBER,
+                                                 SPEC_OPEN_DATE, SPEC_OPEN_CHOICE, SPEC_OPEN_TEXT };
+    struct fixture *f = *state;
+    struct spec *spec = parse_good(
+        f, instead(f, "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n", with_fields));
+
+    assert_int_equal(spec->n_open, ARRAY_LEN(kinds));
+    assert_int_equal(spec->n_valued, ARRAY_LEN(kinds) - 1);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        assert_int_equal(spec->open[i].kind, kinds[i]);
+        assert_int_equal(spec->open[i].optional, i < 4); /* a label and a text are always there */
+    }
+    assert_int_equal(spec->n_fields, 0);
+    assert_false(spec_is_text(spec));
+    assert_string_equal(f->out.at, "");
+
+    const char *text =
+        instead(f, "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n", with_fields);
+    char whole[4096];
+    snprintf(whole, sizeof(whole), "%srules: [{name: r, must: sum > 0, text: x}]\n", text);
+    parse_good(f, whole);
+    assert_non_null(strstr(f->out.at, "rule 'r' is undetermined when 'sum' is absent"));
+}
+
 static void texts_and_labels_have_candidates_metrics_and_floors_of_their_own(void **state)
 {
     static const char labels[] = "    kind: {enum: [a, b, c]}\n    open: {type: boolean}\n";
@@ -467,6 +506,19 @@ static void texts_and_labels_have_candidates_metrics_and_floors_of_their_own(voi
         { labels, "gates: [{metric: accuracy, above: prompted}]\n", "are of what is written" },
         { with_text, "gates: [{metric: first_attempt, min: 0.5, above: prompted}]\n", NULL },
         { with_text, "gates: [{metric: rule_violations, max: 0}]\n", NULL },
+        { with_fields, "gates: [{metric: accuracy, field: sum, min: 0.5, above: prompted}]\n",
+          NULL },
+        { with_fields, "gates: [{metric: precision, min: 0.5}]\n", NULL },
+        { with_fields, "gates: [{metric: accuracy, field: reply, min: 0.5}]\n",
+          "what is written has the metrics" },
+        { with_fields, "gates: [{metric: macro_f1, field: sum, min: 0.5}]\n",
+          "what is written has the metrics" },
+        { with_fields, "gates: [{metric: accuracy, field: sum, above: linear}]\n",
+          "what is written has the metrics" },
+        { with_fields, "rules: [{name: r, when: day != null, must: 'day < today()', text: x}]\n",
+          NULL },
+        { with_fields, "rules: [{name: r, must: sum = \"a\", text: x}]\n", "number" },
+        { with_fields, "slices: {large: output.sum > 7}\n", "sum" },
         { with_text, "training: {candidates: [lora], method: lora}\n", NULL },
     };
     struct fixture *f = *state;
@@ -728,6 +780,7 @@ int main(void)
         SPEC_TEST(a_list_has_at_most_a_thousand_entries),
         SPEC_TEST(joint_labels_count_through_all_combinations),
         SPEC_TEST(a_text_is_written_and_no_field_to_choose),
+        SPEC_TEST(open_fields_stand_beside_each_other),
         SPEC_TEST(texts_and_labels_have_candidates_metrics_and_floors_of_their_own),
         SPEC_TEST(a_set_has_every_set_of_its_labels_as_values),
         SPEC_TEST(rules_see_a_set_as_a_list),

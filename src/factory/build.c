@@ -43,13 +43,18 @@ enum rc build_find_digest(const struct json *result, const char *key, struct dig
     return RC_OK;
 }
 
-static bool tell(struct build *b, const char *name, bool reused)
+static bool tell(struct build *b, struct build_progress progress)
 {
-    struct build_progress progress = {
-        .stage = name, .what = "", .loss = NAN, .score = NAN, .seconds_left = NAN, .reused = reused
-    };
-
+    progress.stage = b->stage;
+    progress.loss = progress.score = progress.seconds_left = NAN;
     return !b->o->progress || b->o->progress(b->o->progress_context, &progress);
+}
+
+bool build_tell_of_rows(void *build, size_t done, size_t total)
+{
+    struct build *b = build;
+
+    return tell(b, (struct build_progress){ .what = b->asked, .done = done, .total = total });
 }
 
 static enum rc run_stage(struct build *b, const char *name, enum spec_candidate kind,
@@ -82,7 +87,8 @@ enum rc build_stage(struct build *b, const char *name, enum spec_candidate kind,
 
     if (rc)
         return err_context(err, "%s", name);
-    if (!tell(b, name, step.state == JOURNAL_FINISHED))
+    b->stage = name;
+    if (!tell(b, (struct build_progress){ .what = "", .reused = step.state == JOURNAL_FINISHED }))
         return err_set(err, RC_CANCELLED, "stopped before %s", name);
     if (step.state != JOURNAL_FINISHED)
         rc = run_stage(b, name, kind, run, &step, err);

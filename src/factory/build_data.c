@@ -137,7 +137,10 @@ enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *re
 {
     const struct spec *spec = b->spec;
     size_t n = dataset_count(b->dataset, split), at = 0;
-    struct judge_rows rows = { .spec = spec, .n = n };
+    struct judge_rows rows = { .spec = spec,
+                               .n = n,
+                               .progress = spec_writes(spec) ? build_tell_of_rows : NULL,
+                               .progress_context = b };
     struct str *ids = arena_array(&b->arena, struct str, n + 1);
 
     rows.rows = arena_array(&b->arena, struct decide_row, n + 1);

@@ -68,6 +68,8 @@ struct build {
     struct build_candidate candidates[BUILD_CANDIDATES];
     enum spec_candidate chosen;
     struct json *verdict; /* the stage's result */
+
+    const char *stage, *asked; /* for who watches: the stage that runs, whose answers it asks for */
 };
 
 /* A stage writes its result as one JSON object; it is recorded, and what stands is read back. */
@@ -102,6 +104,9 @@ MUST_CHECK enum rc build_train(struct build *b, enum spec_candidate kind, struct
 MUST_CHECK enum rc build_validate(struct build *b, enum spec_candidate kind, struct err *err);
 MUST_CHECK enum rc build_choose(struct build *b, struct err *err);
 MUST_CHECK enum rc build_verdict(struct build *b, struct err *err);
+
+/* A judge_progress_fn: passes it on. */
+bool build_tell_of_rows(void *build, size_t done, size_t total);
 
 /* Rows of a split with their labels, for deciding. */
 MUST_CHECK enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *ret_rows,

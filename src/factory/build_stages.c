@@ -270,6 +270,7 @@ static enum rc judge_with(struct build *b, struct build_candidate *c,
 
     if (rc)
         return rc;
+    b->asked = candidate_name((enum spec_candidate)(c - b->candidates));
     return judge_run(decider, rows, scores, b->o->pool, &b->arena, ret_judged, err);
 }
 
@@ -376,6 +377,7 @@ static enum rc judge_production(struct build *b, const struct judge_rows *rows,
     enum rc rc = RC_OK;
 
     floors->production_differs = b->production && !b->comparable;
+    b->asked = "production";
     if (b->production && b->comparable)
         rc = judge_run(version_decider(b->production), rows, NULL, b->o->pool, &b->arena, &judged,
                        err);

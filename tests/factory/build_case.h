@@ -28,6 +28,8 @@ struct build_case {
     int64_t now_ms;
     size_t n_stages, n_reused, n_fits; /* of the last run */
     const char *stop_at;
+    bool stops_in_rows;
+    char rows[200]; /* "verdict lora 10/12;" for each time it was told of rows */
 };
 
 static inline bool build_case_progress(void *context, const struct build_progress *p)
@@ -39,8 +41,14 @@ static inline bool build_case_progress(void *context, const struct build_progres
         c->n_reused += p->reused;
         if (c->stop_at && strcmp(p->stage, c->stop_at) == 0)
             return false;
-    } else {
+    } else if (strncmp(p->stage, "train.", 6) == 0) {
         c->n_fits++;
+    } else {
+        size_t len = strlen(c->rows);
+
+        snprintf(c->rows + len, sizeof(c->rows) - len, "%s %s %zu/%zu;", p->stage, p->what, p->done,
+                 p->total);
+        return !c->stops_in_rows;
     }
     return true;
 }

@@ -61,7 +61,7 @@ static void write_case(struct build_case *c, const char *candidates, const char 
     buf_release(&text);
     write_rows(c, "train", 32, "fine.");
     write_rows(c, "validation", 6, "fine.");
-    write_rows(c, "test", 10, "fine.");
+    write_rows(c, "test", 12, "fine.");
 }
 
 static void run(struct build_case *c, struct build_result *ret_result)
@@ -124,7 +124,7 @@ static void what_was_taught_is_written_and_reported_beside_the_base(void **state
     assert_true(number_of(written, "first_attempt") == 1.0);
     assert_true(number_of(json_find(json_find(written, "floors"), "prompted"), "first_attempt") ==
                 0.0);
-    assert_int_equal(json_find(written, "rows")->n, 10);
+    assert_int_equal(json_find(written, "rows")->n, 12);
     const struct json *row = &json_find(written, "rows")->items[0];
     assert_true(str_is(json_find(row, "text")->text, "fine."));
     assert_true(str_is(json_find(row, "written")->text, "fine."));
@@ -266,9 +266,17 @@ static void a_version_is_judged_again_where_it_is_imported(void **state)
     tiny_decoder_give(to.bases_dir);
     to.options.clock = clock_fixed(&to.now_ms);
     to.options.progress_context = &to;
-    if (bundle_read(buf_str(&bytes), &to.arena, &bundle, &err) ||
-        build_import(&to.options, &bundle, &to.arena, &result, &err))
+    if (bundle_read(buf_str(&bytes), &to.arena, &bundle, &err))
         fail_msg("%s", err.message);
+    to.stops_in_rows = true;
+    assert_int_equal(build_import(&to.options, &bundle, &to.arena, &result, &err), RC_CANCELLED);
+    assert_string_equal(to.rows, "verdict lora 10/12;");
+    to.stops_in_rows = false;
+    to.rows[0] = '\0';
+    if (build_import(&to.options, &bundle, &to.arena, &result, &err))
+        fail_msg("%s", err.message);
+    assert_string_equal(to.rows, "verdict lora 10/12;verdict lora 12/12;"
+                                 "verdict prompted 10/12;verdict prompted 12/12;");
     assert_true(result.accepted);
     assert_string_equal(result.candidate, "lora");
     read_report(&to, &result, &report);

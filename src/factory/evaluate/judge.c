@@ -2,7 +2,10 @@
 
 #include <math.h>
 
-enum { CHUNK_ROWS = 64 };
+enum {
+    CHUNK_ROWS = 64,
+    WRITTEN_CHUNK_ROWS = 10, /* of seconds each: enough to keep threads busy, and to be told of */
+};
 
 static enum rc judged_new(const struct judge_rows *rows, struct arena *arena,
                           struct judged **ret_judged, struct err *err)
@@ -139,13 +142,15 @@ enum rc judge_run(const struct decider *decider, const struct judge_rows *rows,
                   struct judged **ret_judged, struct err *err)
 {
     struct judged *judged = NULL;
+    size_t chunk = spec_writes(rows->spec) ? WRITTEN_CHUNK_ROWS : CHUNK_ROWS;
     enum rc rc = judged_new(rows, arena, &judged, err);
 
-    for (size_t from = 0; from < rows->n && rc == RC_OK; from += CHUNK_ROWS) {
-        size_t left = rows->n - from;
-
-        rc = run_chunk(decider, rows, from, left < CHUNK_ROWS ? left : CHUNK_ROWS, scores, pool,
-                       arena, judged, err);
+    for (size_t from = 0, n; from < rows->n && rc == RC_OK; from += n) {
+        n = rows->n - from < chunk ? rows->n - from : chunk;
+        rc = run_chunk(decider, rows, from, n, scores, pool, arena, judged, err);
+        if (rc == RC_OK && rows->progress &&
+            !rows->progress(rows->progress_context, from + n, rows->n))
+            rc = err_set(err, RC_CANCELLED, "stopped behind row %zu of %zu", from + n, rows->n);
     }
     if (rc)
         return rc;

@@ -41,6 +41,9 @@ static inline struct str judge_column_name(const struct spec *spec, size_t colum
                                    : spec->open[column - spec->n_fields].name;
 }
 
+/* false: stop. */
+typedef bool judge_progress_fn(void *context, size_t done, size_t total);
+
 /* Labelled rows of one split. */
 struct judge_rows {
     const struct spec *spec;
@@ -50,6 +53,9 @@ struct judge_rows {
     uint32_t *truth;     /* (n_columns, n) values, see struct spec_field; 1 of what is written */
     struct str *written; /* (n_open, n) as the data has it; at NULL where it has nothing */
     bool *in_slice;      /* (n_slices, n) */
+
+    judge_progress_fn *progress; /* told while rows are asked; NULL: nobody */
+    void *progress_context;
 };
 
 struct judged {
@@ -70,7 +76,7 @@ struct judged {
  * Asks the decider all rows.
  *
  * @param scores  of an earlier call over the same rows, to leave the model out; NULL: runs it
- * @return RC_OK; RC_CANCELLED never; RC_LIMIT, RC_NOMEM
+ * @return RC_OK; RC_CANCELLED: rows->progress said so; RC_LIMIT, RC_NOMEM
  */
 MUST_CHECK enum rc judge_run(const struct decider *decider, const struct judge_rows *rows,
                              const struct judged *scores, struct pool *pool, struct arena *arena,

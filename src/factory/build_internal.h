@@ -111,6 +111,8 @@ bool build_tell_of_rows(void *build, size_t done, size_t total);
 /* Rows of a split with their labels, for deciding. */
 MUST_CHECK enum rc build_rows(struct build *b, enum spec_split split, struct judge_rows *ret_rows,
                               struct err *err);
+/* Fills train_texts, once. */
+MUST_CHECK enum rc build_train_texts(struct build *b, struct err *err);
 /* What a version has to beat: the answers that need no model, those of the linear candidate (of a
  * text: those of the base without training) and of production. */
 MUST_CHECK enum rc build_floors(struct build *b, enum spec_candidate kind,

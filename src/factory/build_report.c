@@ -2,7 +2,7 @@
  * build_report.c - everything that was measured, as one JSON object:
  *
  *   {"format":"shoal-report/1","slm","build","candidate","accepted","reasons":[],
- *    "dataset","card","rows":{"train","validation","test"},
+ *    "dataset","card","rows":{"train","validation","test","train_left_out"},
  *    "candidates":{"linear":{"adapter","eligible","loss_per_token","validation":{...}},...},
  *    "test":{"coverage","rule_violations","fields":{F:{scores,"classes":[],"confusion":[[]],
  *            "reliability":[],"floors":{"majority":{...},...}}},
@@ -14,13 +14,14 @@
  *            "slices":{S:{"rows","fields":{F:{scores,"floors"}}}}},
  *    "gates":[{"metric","field","slice","met","value","text"}]}
  *
- * "met" of a gate is null when there was nothing to compare with.
- * A confusion row is a true label, its columns the answers, the last one "no answer"; sets have
- * none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval, and gains.
- * "text" is there when the output is one, "written" when several fields are: what was answered
- * beside what the data has, of the first TEXTS_MAX rows; "text", or "answer", of a row without an
- * answer is null, and "reason" says why. A written field that has a value to agree with has
- * accuracy and precision alone.
+ * "train_left_out", of an output that is written, counts the training rows that teach nothing: what
+ * they have does not stand in their input. "met" of a gate is null when there was nothing to
+ * compare with. A confusion row is a true label, its columns the answers, the last one "no answer";
+ * sets have none. Scores are led by macro-F1, those of sets by set-F1: that one has an interval,
+ * and gains. "text" is there when the output is one, "written" when several fields are: what was
+ * answered beside what the data has, of the first TEXTS_MAX rows; "text", or "answer", of a row
+ * without an answer is null, and "reason" says why. A written field that has a value to agree with
+ * has accuracy and precision alone.
  */
 #include "factory/build_internal.h"
 
@@ -584,16 +585,25 @@ static void append_gates(struct json_writer *w, const struct gate_report *gates)
     json_end_array(w);
 }
 
-static void append_rows(struct build *b, struct json_writer *w)
+static enum rc append_rows(struct build *b, struct json_writer *w, struct err *err)
 {
+    size_t n_train = dataset_count(b->dataset, SPEC_SPLIT_TRAIN);
+    enum rc rc = spec_writes(b->spec) ? build_train_texts(b, err) : RC_OK;
+
+    if (rc)
+        return rc;
+
     put_text(w, "dataset", b->dataset_digest.hex);
     put_text(w, "card", b->card_digest.hex);
     json_key(w, "rows");
     json_begin_object(w);
-    put_count(w, "train", dataset_count(b->dataset, SPEC_SPLIT_TRAIN));
+    put_count(w, "train", n_train);
     put_count(w, "validation", dataset_count(b->dataset, SPEC_SPLIT_VALIDATION));
     put_count(w, "test", dataset_count(b->dataset, SPEC_SPLIT_TEST));
+    if (spec_writes(b->spec))
+        put_count(w, "train_left_out", n_train - b->train_texts.n);
     json_end_object(w);
+    return RC_OK;
 }
 
 enum rc build_report(struct build *b, const struct build_judgement *judgement, struct buf *out,
@@ -614,9 +624,11 @@ enum rc build_report(struct build *b, const struct build_judgement *judgement, s
     for (size_t i = 0; i < judgement->n_reasons; i++)
         json_text(&w, judgement->reasons[i]);
     json_end_array(&w);
-    append_rows(b, &w);
+    enum rc rc = append_rows(b, &w, err);
+    if (rc)
+        return rc;
     append_candidates(b, &w);
-    enum rc rc = append_test(b, &w, judgement, err);
+    rc = append_test(b, &w, judgement, err);
     if (rc)
         return rc;
     append_gates(&w, judgement->gates);

@@ -418,6 +418,10 @@ static void append_head(struct buf *out, const struct json *report)
                "%.0f training, %.0f validation, %.0f test rows; all scores below are of the "
                "test rows\n",
                number(rows, "train"), number(rows, "validation"), number(rows, "test"));
+    if (number(rows, "train_left_out") > 0.0)
+        buf_printf(out,
+                   "%.0f training rows were left out: their input has not what their output says\n",
+                   number(rows, "train_left_out"));
     buf_printf(out, "answers given: %.1f %% ", 100.0 * number(test, "coverage"));
     append_interval(out, test, "coverage_interval", "");
     buf_printf(out, ", against a must-rule: %.0f\n\n", number(test, "rule_violations"));

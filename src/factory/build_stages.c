@@ -70,6 +70,11 @@ static enum rc read_texts(struct build *b, enum spec_split split, struct candida
     return RC_OK;
 }
 
+enum rc build_train_texts(struct build *b, struct err *err)
+{
+    return b->train_texts.texts ? RC_OK : read_texts(b, SPEC_SPLIT_TRAIN, &b->train_texts, err);
+}
+
 static enum rc store_adapter(struct build *b, const struct buf *file, struct json_writer *result,
                              struct err *err)
 {
@@ -198,8 +203,7 @@ static enum rc run_train(struct build *b, enum spec_candidate kind, struct json_
     }
     snprintf(stage, sizeof(stage), "train.%s", candidate_name(kind));
     job.stage = stage;
-    if (!b->train_texts.texts)
-        rc = read_texts(b, SPEC_SPLIT_TRAIN, &b->train_texts, err);
+    rc = build_train_texts(b, err);
     if (rc == RC_OK && !b->valid_texts.texts)
         rc = read_texts(b, SPEC_SPLIT_VALIDATION, &b->valid_texts, err);
     job.train = b->train_texts;

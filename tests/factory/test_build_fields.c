@@ -111,6 +111,7 @@ static void what_is_copied_is_scored_field_by_field_beside_the_base(void **state
     buf_init(&text, 1 << 20);
     assert_int_equal(build_append_report(&text, json, &err), RC_OK);
     assert_non_null(strstr(text.at, "desk/triage  ACCEPTED  (lora)"));
+    assert_non_null(strstr(text.at, "\n1 training rows were left out"));
     assert_non_null(strstr(text.at, "total\n                        accuracy"));
     assert_non_null(strstr(text.at, "accuracy of all values together is 0.9167"));
     buf_release(&text);

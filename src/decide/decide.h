@@ -58,7 +58,8 @@ enum {
     DECIDE_ROW_BYTES_MAX = 4 << 20,    /* of memory for one row's facts, rules and result */
     DECIDE_JOINT_BYTES_MAX = 80 << 20, /* the same for its joint space: a byte per must-rule and
                                           assignment, SPEC_LIST_MAX of them at most */
-    DECIDE_SHOWN_BYTES_MAX = 1 << 16,  /* of the text that the model reads */
+    DECIDE_SHOWN_BYTES_MAX = 1 << 16,  /* of the text that the model reads, and of what one that
+                                          writes may copy from */
 };
 
 /* Of one output field; fitted on validation rows (factory/). */

@@ -91,6 +91,10 @@ enum rc decide_form(const struct spec *spec, const struct json *input, struct ar
     if (!f || !fields || !found)
         return arena_fail(arena, err, "what may be written");
     enum rc rc = read_copies(spec, input, arena, &f->copies, err);
+    /* Each token that is tried is looked for in it. */
+    if (rc == RC_OK && f->copies.text.len > DECIDE_SHOWN_BYTES_MAX)
+        return err_set(err, RC_LIMIT, "%zu bytes of input to copy from, at most %d",
+                       f->copies.text.len, DECIDE_SHOWN_BYTES_MAX);
     for (size_t i = 0; i < spec->n_open && rc == RC_OK; i++)
         rc = fill_field(&spec->open[i], f->copies.text, arena, &found[i], &fields[i], err);
     if (rc)

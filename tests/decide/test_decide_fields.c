@@ -97,7 +97,7 @@ static const struct json *input_of(struct desk *d, const char *text)
     CLEANUP(buf_releasep) struct buf out = { 0 };
     struct json *input;
 
-    buf_init(&out, 1 << 16);
+    buf_init(&out, 1 << 17);
     buf_append_text(&out, "{\"text\":");
     json_append_string(&out, str_of(text));
     buf_append_char(&out, '}');
@@ -225,6 +225,25 @@ static void given_values_are_held_against_the_input(void **state)
         if (cases[i].expected)
             assert_string_equal(result.reason.at, cases[i].expected);
     }
+    close_desk(&d);
+}
+
+static void an_input_that_is_too_long_to_copy_from_is_refused(void **state)
+{
+    static char text[DECIDE_SHOWN_BYTES_MAX + 1];
+    const struct str texts[] = { STR("7"), { 0 } };
+    struct desk d;
+    (void)state;
+
+    open_desk(&d);
+    memset(text, 'x', DECIDE_SHOWN_BYTES_MAX);
+    memcpy(text, "7 ", 2);
+    struct decide_result result = decide(&d, text, texts);
+    assert_int_equal(result.verdict, DECIDE_REFUSED);
+    assert_string_equal(result.refusal.message, "65537 bytes of input to copy from, at most 65536");
+    text[DECIDE_SHOWN_BYTES_MAX - 1] = '\0';
+    result = decide(&d, text, texts);
+    assert_int_equal(result.verdict, DECIDE_ANSWERED);
     close_desk(&d);
 }
 
@@ -372,6 +391,7 @@ int main(void)
         cmocka_unit_test(an_input_without_a_value_for_a_required_field_is_not_written_from),
         cmocka_unit_test(what_breaks_a_rule_is_drawn_once_more),
         cmocka_unit_test(given_values_are_held_against_the_input),
+        cmocka_unit_test(an_input_that_is_too_long_to_copy_from_is_refused),
         cmocka_unit_test(several_kinds_stand_beside_each_other_and_a_text),
         cmocka_unit_test(what_the_data_has_is_written_as_the_input_has_it),
         cmocka_unit_test(an_answer_agrees_with_the_data_by_its_value),

@@ -107,11 +107,13 @@ enum spec_candidate {
 };
 
 enum spec_method { SPEC_METHOD_LORA, SPEC_METHOD_FULL };
+enum spec_precision { SPEC_F32, SPEC_BF16 };
 
 struct spec_training {
     size_t n_candidates;
     enum spec_candidate *candidates;   /* all that fit the output when the spec names none */
     enum spec_method method;           /* of the fine-tuned candidate */
+    enum spec_precision precision;     /* of the products that train the one that writes */
     int64_t epochs, challenger_epochs; /* from the base; from production's weights */
     int64_t frozen_layers;             /* lower ones that fine-tuning leaves as they are */
     int64_t batch, rank;               /* rank: of LoRA, whose alpha is twice that */

@@ -521,11 +521,15 @@ static enum rc default_candidates(struct spec *spec, struct arena *arena, struct
 
 static enum rc check_training(struct spec_reading *r, struct spec *spec, struct err *err)
 {
-    const struct json *at = json_find(json_find(spec->source, "training"), "candidates");
+    const struct json *training = json_find(spec->source, "training");
+    const struct json *at = json_find(training, "candidates");
+    const struct json *precision = json_find(training, "precision");
     const struct spec_training *t = &spec->training;
     size_t n_others = 0;
     bool blends = false, fit = true;
 
+    if (precision && !spec_writes(spec))
+        SPEC_WRONG(r, precision, "value", "precision is lora's, and the output is chosen");
     if (!at)
         return default_candidates(spec, r->arena, err);
     for (size_t i = 0; i < t->n_candidates; i++) {

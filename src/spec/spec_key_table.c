@@ -9,6 +9,7 @@ static const char *const split_words[] = { "none", "train", "validation", "test"
 static const char *const candidate_words[] = { "linear",   "frozen", "finetuned", "blend",
                                                "prompted", "lora",   NULL };
 static const char *const method_words[] = { "lora", "full", NULL };
+static const char *const precision_words[] = { "f32", "bf16", NULL };
 static const char *const metric_words[] = {
     "accuracy",        "balanced_accuracy", "macro_f1",  "set_f1",        "ece",
     "rule_violations", "coverage",          "precision", "first_attempt", NULL
@@ -93,6 +94,8 @@ static const struct spec_key training_keys[] = {
     { "method", KEY_WORD, offsetof(struct spec_training, method), .words = method_words,
       .fallback = "\"full\"",
       .help = "what fine-tuning changes: low-rank matrices, or all weights" },
+    { "precision", KEY_WORD, offsetof(struct spec_training, precision), .words = precision_words,
+      .help = "of the products that train what writes; absent: f32" },
     { "epochs", KEY_INTEGER, offsetof(struct spec_training, epochs), .fallback = "3", .min = 1,
       .max = 100, .help = "at most; training stops early when validation stops improving" },
     { "challenger_epochs", KEY_INTEGER, offsetof(struct spec_training, challenger_epochs),

@@ -214,6 +214,29 @@ static void a_killed_training_ends_with_the_same_weights(void **state)
     build_case_close(&killed);
 }
 
+static void the_precision_of_a_spec_is_what_it_trains_in(void **state)
+{
+    struct build_case c;
+    struct build_result result;
+    struct manifest in_f32, in_bf16;
+    struct err err = { 0 };
+    (void)state;
+
+    build_case_open(&c);
+    write_case(&c, LORA, "reply = \"fine.\"", GATES);
+    run(&c, &result);
+    assert_int_equal(registry_find_manifest(c.registry, &result.version, &c.arena, &in_f32, &err),
+                     RC_OK);
+    c.n_fits = 0;
+    write_case(&c, LORA "precision: bf16, ", "reply = \"fine.\"", GATES);
+    run(&c, &result);
+    assert_true(c.n_fits > 0 && result.accepted);
+    assert_int_equal(registry_find_manifest(c.registry, &result.version, &c.arena, &in_bf16, &err),
+                     RC_OK);
+    assert_false(digest_equal(&in_f32.adapter, &in_bf16.adapter));
+    build_case_close(&c);
+}
+
 static void a_challenger_starts_from_production_and_is_held_against_it(void **state)
 {
     struct build_case c;
@@ -309,6 +332,7 @@ int main(void)
         cmocka_unit_test(what_breaks_the_rules_is_never_answered_and_the_version_rejected),
         cmocka_unit_test(a_change_of_rules_keeps_the_weights),
         cmocka_unit_test(a_killed_training_ends_with_the_same_weights),
+        cmocka_unit_test(the_precision_of_a_spec_is_what_it_trains_in),
         cmocka_unit_test(a_challenger_starts_from_production_and_is_held_against_it),
         cmocka_unit_test(a_version_is_judged_again_where_it_is_imported),
         cmocka_unit_test(a_base_that_chooses_cannot_write),

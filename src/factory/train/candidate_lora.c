@@ -86,6 +86,7 @@ static struct llama_options options_of(const struct spec_training *t)
     o.rank = (size_t)t->rank;
     o.alpha = 2.0f * (float)t->rank;
     o.seed = (uint64_t)t->seed;
+    o.precision = t->precision == SPEC_BF16 ? LLAMA_BF16 : LLAMA_F32;
     return o;
 }
 

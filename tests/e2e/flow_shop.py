@@ -96,11 +96,14 @@ class Shop:
                                     for team, port in self.ports.items()}))
         path.chmod(0o600)
 
-    def coordinate(self, env=None):
-        self.coordinator = self.world.start("coordinate", "--port=0", cwd=self.folder, env=env)
+    def coordinate(self, env=None, port=0):
+        self.coordinator = self.world.start("coordinate", f"--port={port}", cwd=self.folder, env=env)
         wait_until("the coordinator says its port", lambda: "coordinator: http" in open(self.coordinator.log).read(),
                    self.coordinator)
         return self.coordinator
+
+    def coordinator_port(self):
+        return int(open(self.coordinator.log).read().rsplit(":", 1)[1])
 
     @property
     def socket(self):

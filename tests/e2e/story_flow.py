@@ -1,8 +1,12 @@
 """Runs of a flow over two teams' services, as a person and an application see them."""
+import http.client
 import http.server
 import json
 import sqlite3
 import threading
+import time
+import urllib.error
+import urllib.request
 
 from flow_shop import CALLS, FLOW, INPUT, Shop, trace
 from story import request, story, tell, wait_until
@@ -123,7 +127,7 @@ def keys_scopes_events_and_cancelling(world):
     shop = Shop(world, FLOW.replace("do:\n", "do:\n  - pause: {wait: PT1H}\n", 1))
     shop.serve()
     shop.coordinate()
-    port = int(open(shop.coordinator.log).read().rsplit(":", 1)[1])
+    port = shop.coordinator_port()
     key = world.shoal("key", "create", "webshop", "--team=coordinator", "--scopes=flow,read",
                       cwd=shop.folder).out.strip()
     bearer = {"authorization": f"Bearer {key}"}
@@ -154,6 +158,56 @@ def keys_scopes_events_and_cancelling(world):
     assert request(port, "POST", f"/v1/runs/{run}/cancel", {}, bearer).status == 409
     world.shoal("key", "revoke", key[5:17], "--team=coordinator", cwd=shop.folder)
     assert request(port, "GET", "/v1/flows", headers=bearer).status == 401
+
+
+def event_source(port, run, key):
+    """The events of a run as an EventSource reads them: an answer that ends is no end, it comes back with the last id
+    until it is told 204. Yields (id, event, data)."""
+    last = None
+    while True:
+        ask = urllib.request.Request(f"http://127.0.0.1:{port}/v1/runs/{run}/events",
+                                     headers={"accept": "text/event-stream", "authorization": f"Bearer {key}"})
+        if last is not None:
+            ask.add_header("last-event-id", last)
+        try:
+            with urllib.request.urlopen(ask, timeout=60) as stream:
+                if stream.status == 204:
+                    return
+                fields = {}
+                for line in stream:
+                    name, _, value = line.decode().rstrip("\n").partition(": ")
+                    if name:
+                        fields[name] = value
+                        continue
+                    if "data" in fields:  # a block without is for the client: when to come back
+                        last = fields["id"]
+                        yield int(last), fields["event"], json.loads(fields["data"])
+                    fields = {}
+        except (urllib.error.URLError, OSError, http.client.HTTPException):
+            time.sleep(0.05)  # nobody is there: it tries again
+
+
+@story
+def an_event_source_reads_every_event_once_also_over_the_death_of_the_coordinator(world):
+    shop = Shop(world, FLOW.replace("do:\n", "do:\n  - pause: {wait: PT2S}\n", 1))
+    shop.serve()
+    shop.coordinate()
+    port = shop.coordinator_port()
+    key = world.shoal("key", "create", "watcher", "--team=coordinator", "--scopes=read", cwd=shop.folder).out.strip()
+    run = shop.start().json()["id"]
+    heard = []
+    watcher = threading.Thread(target=lambda: heard.extend(event_source(port, run, key)))
+    watcher.start()
+    wait_until("the wait begins", lambda: shop.show(run)["steps"][0]["attempts"], shop.coordinator)
+    shop.coordinator.kill()
+    shop.coordinator.wait()
+    shop.coordinate(port=port)
+    watcher.join()
+    assert [number for number, _, _ in heard] == list(range(len(heard))), heard
+    names = [event for _, event, _ in heard]
+    assert names[:2] == ["started", "begun"] and names[-1] == "ended" and names.count("done") == CALLS + 1, names
+    assert heard[-1][2]["body"]["output"] == shop.show(run)["output"], heard[-1]
+    assert heard[1][2]["step"] == "pause" and all("at" in data for _, _, data in heard), heard
 
 
 class Hook(http.server.BaseHTTPRequestHandler):

@@ -18,7 +18,7 @@ import sys
 from vendor_names import Vendor, plain
 
 SEED = 20261126
-N_TRAIN, N_VALIDATION, N_UNSEEN = 9000, 400, 800
+N_TRAIN, N_VALIDATION, N_UNSEEN = 9000, 800, 800
 READ = ("vendor", "order", "terms", "void")       # what only reading decides
 COUNTED = ("totals", "tax", "duplicate", "vendor", "order", "terms")  # what arithmetic and look-up decide
 TABLES = {"vendors": ("vat_id", "name", "trades_as", "country"), "contracts": ("vat_id", "days", "words"),
@@ -32,7 +32,8 @@ UNITS = {7: ["one week", "a week"], 14: ["two weeks", "2 weeks", "a fortnight"],
          60: ["two months", "2 months", "two calendar months"], 90: ["three months", "3 months", "a quarter"],
          120: ["four months", "4 months", "a third of a year"]}
 ORDERS_PER_VENDOR = 3
-ORDER_PREFIX = {"train": "47", "validation": "48", "test": "49"}
+FIRST_ORDER = {"train": 47000001, "validation": 48000001, "test": 49002157}  # the test rows are older than the present banks
+FRAMED = 0.2  # of the goods in other words, and of other goods: by a frame that fits any thing
 cent = decimal.Decimal("0.01")
 
 
@@ -45,6 +46,10 @@ class Phrases:
         self.terms, self.sooner, self.void, self.fine, self.names = map(read, ("terms", "sooner", "void", "fine", "names"))
         trades = (folder / "phrases" / "trades.txt").read_text(encoding="utf-8").splitlines()
         self.trades = [tuple(line.split(" | ")) for line in trades]
+        if split == "test":  # frozen before there were such frames
+            self.around = self.instead = []
+        else:
+            self.around, self.instead = map(read, ("around", "instead"))
 
 
 def one_of_each(rng, phrase):
@@ -82,12 +87,17 @@ def note(rng, phrases, is_void):
 
 
 class Maker:
-    """Makes invoices of one split's vendors, each with an order of its own, and fills the tables."""
+    """Makes invoices of one split's vendors, each with an order of its own, and fills the tables.
 
-    def __init__(self, folder, split, seed, tables):
+    Their notes and terms are none that `said` has, and go into it.
+    """
+
+    def __init__(self, folder, split, seed, tables, said):
         self.rng = random.Random(f"{seed} {split}")
         self.phrases = Phrases(folder, split)
         self.split, self.tables, self.n = split, tables, 0
+        self.n_orders_before = len(tables["orders"])
+        self.said_elsewhere, self.said = frozenset(said), said
         self.vendors = [self._vendor() for _ in range(max(40, 2 * len(self.phrases.names)))]
 
     def _vendor(self):
@@ -117,17 +127,25 @@ class Maker:
         invoice |= {"order_number": order, "currency": "EUR", "lines": self._lines(vendor, ordered, how["order"])}
         self._add_up(invoice)
         if how["terms"] != "plain":
-            invoice["terms"] = terms_in_words(rng, self.phrases, vendor.days, how["terms"] == "wrong")
+            invoice["terms"] = self._own_words(terms_in_words, vendor.days, how["terms"] == "wrong")
         elif rng.random() < 0.5:
             invoice["terms"] = f"{vendor.days} days net"
         if how["void"] != "plain":
-            invoice["notes"] = note(rng, self.phrases, how["void"] == "wrong")
+            invoice["notes"] = self._own_words(note, how["void"] == "wrong")
         for reason in counted:
             getattr(self, f"_break_{reason}")(invoice, vendor, date)
         reasons = [r for r in ("totals", "tax", "duplicate", "vendor", "order", "terms", "void") if r in counted or how.get(r) == "wrong"]
         return {"id": f"{self.split}-{self.n:05d}", "input": invoice,
                 "output": {"decision": "rejected" if reasons else "approved", "reasons": reasons},
                 "tags": {"kind": kind}}
+
+    def _own_words(self, write, *how):
+        """Terms or a note that no other split has."""
+        while True:
+            text = write(self.rng, self.phrases, *how)
+            if plain(text) not in self.said_elsewhere:
+                self.said.add(plain(text))
+                return text
 
     def _date_of(self, vendor):
         """A date of its own: equal order, date and total would make an invoice the duplicate of another."""
@@ -149,7 +167,7 @@ class Maker:
         rng = self.rng
         if len(vendor.orders) == ORDERS_PER_VENDOR:
             return rng.choice(vendor.orders)
-        number = f"{ORDER_PREFIX[self.split]}{len(self.tables['orders']) + 1:06d}"
+        number = str(FIRST_ORDER[self.split] + len(self.tables["orders"]) - self.n_orders_before)
         lines = []
         for position, ((thing,), same, others) in enumerate(rng.sample(self.phrases.goods, rng.choice([1, 1, 1, 2])), 1):
             names = [thing, *same]
@@ -173,13 +191,22 @@ class Maker:
                 names, same, _ = rng.choice(self.phrases.goods)
                 elsewhere = [name for name in names + same if name not in rest + [ordered]]
                 billed = rng.choice(others) if rng.random() < 0.75 or not elsewhere else rng.choice(elsewhere)
+                billed = self._framed(self.phrases.instead, [ordered, *rest], billed)
             elif how == "in words" and (position == 1 or rng.random() < 0.5):
                 billed = rng.choice(rest)
+                billed = self._framed(self.phrases.around, [ordered, *rest], billed)
             billed_quantity = quantity if rng.random() < 0.8 else (quantity + 1) // 2
             lines.append({"position": position, "description": billed, "quantity": billed_quantity, "unit_price": float(price),
                           "amount": float(billed_quantity * price), "tax_rate": 23 if vendor.country == "IE" else 0})
         rng.shuffle(lines)
         return lines
+
+    def _framed(self, frames, names, otherwise):
+        """One of a thing's names in words that may stand around any, as an article's number or "repair of"; mostly `otherwise`."""
+        rng = self.rng
+        if not frames or rng.random() >= FRAMED:
+            return otherwise
+        return one_of_each(rng, rng.choice(frames)).replace("{g}", rng.choice(names)).replace("{n}", str(rng.randrange(100, 99999)))
 
     def _add_up(self, invoice):
         exact = lambda number: decimal.Decimal(str(number))
@@ -284,10 +311,8 @@ def reading_rows(maker, n):
         yield maker.row("reading", {READ[i // 2 % len(READ)]: "in words" if i % 2 else "wrong"})
 
 
-def written_rows_of_tables(data):
-    """The rows of the tables that the written invoices stand on."""
-    written = [json.loads(line) for line in (data / "test_written.jsonl").read_text(encoding="utf-8").splitlines()]
-    vendors = {row["input"]["vendor_id"] for row in written}
+def rows_of_tables(data, vendors):
+    """What the tables have of these vendors."""
     tables = {}
     for name, columns in TABLES.items():
         path = data / f"{name}.csv"
@@ -309,12 +334,15 @@ def write_rows(path, rows):
 
 def main(folder):
     data = folder / "data"
-    tables = written_rows_of_tables(data)
-    make = lambda split: Maker(folder, split, SEED, tables)
-    write_rows(data / "train.jsonl", training_rows(make("train"), N_TRAIN))
+    written = [json.loads(line)["input"] for line in (data / "test_written.jsonl").read_text(encoding="utf-8").splitlines()]
+    tables = rows_of_tables(data, {invoice["vendor_id"] for invoice in written})
+    said = set()
+    make = lambda split: Maker(folder, split, SEED, tables, said)
+    write_rows(data / "test_unseen.jsonl", unseen_rows(make("test"), N_UNSEEN))
+    said |= {plain(invoice.get(words, "")) for invoice in written for words in ("terms", "notes")}
     validation = make("validation")
     write_rows(data / "validation.jsonl", [*unseen_rows(validation, N_VALIDATION // 2), *reading_rows(validation, N_VALIDATION // 2)])
-    write_rows(data / "test_unseen.jsonl", unseen_rows(make("test"), N_UNSEEN))
+    write_rows(data / "train.jsonl", training_rows(make("train"), N_TRAIN))
     for name, columns in TABLES.items():
         write_table(data / f"{name}.csv", columns, tables[name])
 

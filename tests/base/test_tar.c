@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "tests/support/test.h"
 
+#include <stdio.h>
+
 static void write_two(struct buf *out)
 {
     struct err err = { 0 };
@@ -106,6 +108,31 @@ static void an_archive_that_is_cut_off_or_goes_on_is_refused(void **state)
     buf_release(&archive);
 }
 
+/* P2. Nothing is allocated at all: entries are borrowed. */
+static void a_file_that_says_it_is_larger_than_the_archive_is_refused(void **state)
+{
+    static const char *const sizes[] = { "00000010000", "07777777777", "77777777777" };
+    struct buf archive;
+    struct err err = { 0 };
+    size_t n;
+    (void)state;
+
+    write_two(&archive);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        unsigned sum = 0;
+
+        memcpy(archive.at + 124, sizes[i], 11);
+        memset(archive.at + 148, ' ', 8);
+        for (size_t at = 0; at < TAR_BLOCK_BYTES; at++)
+            sum += (unsigned char)archive.at[at];
+        snprintf(archive.at + 148, 8, "%06o", sum); /* then NUL and the space that stands there */
+        assert_int_equal(read_all(buf_str(&archive), &n, &err), RC_CORRUPT);
+        if (!strstr(err.message, "the archive ends inside 'a.txt'"))
+            fail_msg("%s: %s", sizes[i], err.message);
+    }
+    buf_release(&archive);
+}
+
 static void names_that_lead_out_of_the_folder_are_refused(void **state)
 {
     static const char *const good[] = { "a", "tables/vendor master", "a..b", "..a", "\xc3\xa4" };
@@ -131,6 +158,7 @@ int main(void)
         cmocka_unit_test(the_same_files_are_the_same_bytes),
         cmocka_unit_test(a_bit_that_differs_outside_of_names_and_contents_is_refused),
         cmocka_unit_test(an_archive_that_is_cut_off_or_goes_on_is_refused),
+        cmocka_unit_test(a_file_that_says_it_is_larger_than_the_archive_is_refused),
         cmocka_unit_test(names_that_lead_out_of_the_folder_are_refused),
     };
 

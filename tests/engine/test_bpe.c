@@ -275,6 +275,98 @@ static void broken_vocabularies_are_refused_with_a_reason(void **state)
     }
 }
 
+/* Both readers of a vocabulary in one arena, which is of the size that P2 allows. */
+static enum rc open_within_promise(const struct buf *file, struct err *err)
+{
+    CLEANUP(arena_release) struct arena arena;
+    struct gguf *parsed;
+    struct bpe *b;
+
+    arena_init(&arena, 4 * file->len + (1 << 20));
+    enum rc rc = gguf_parse((const uint8_t *)file->at, file->len, &arena, &parsed, err);
+    return rc ? rc : bpe_open(parsed, &arena, &b, err);
+}
+
+enum { WORDS = 26 + 26 * 26 + 26 * 26 * 26 };
+
+/* The i-th of "a" to "z", "aa" to "zz" and "aaa" to "zzz"; with a space: as the merge it is of. */
+static const char *word(size_t i, bool with_space)
+{
+    static char text[8];
+    size_t n = i < 26 ? 1 : i < 26 + 676 ? 2 : 3, v = i - (n > 1 ? 26 : 0) - (n > 2 ? 676 : 0);
+
+    text[0] = (char)('a' + (n == 3 ? v / 676 : n == 2 ? v / 26 : v));
+    text[1] = (char)('a' + (n == 3 ? v / 26 % 26 : v % 26));
+    text[2] = (char)('a' + v % 26);
+    text[n] = '\0';
+    if (with_space)
+        snprintf(text + n - 1, 3, " %c", (char)('a' + v % 26));
+    return text;
+}
+
+/* P2: short tokens and merges, of which a file has the most. */
+static void a_vocabulary_takes_no_more_memory_than_four_times_its_file(void **state)
+{
+    CLEANUP(buf_releasep) struct buf file = { 0 };
+    struct err err = { 0 };
+    (void)state;
+
+    buf_init(&file, 4 << 20);
+    buf_append_text(&file, "GGUF");
+    put(&file, 3, 4), put(&file, 0, 8), put(&file, 6, 8);
+    put_text(&file, "tokenizer.ggml.model"), put(&file, GGUF_STRING, 4), put_text(&file, "gpt2");
+    put_text(&file, "tokenizer.ggml.pre"), put(&file, GGUF_STRING, 4), put_text(&file, "smollm");
+    put_text(&file, "tokenizer.ggml.eos_token_id"), put(&file, GGUF_U32, 4), put(&file, 0, 4);
+    put_text(&file, "tokenizer.ggml.tokens"), put(&file, GGUF_ARRAY, 4);
+    put(&file, GGUF_STRING, 4), put(&file, WORDS, 8);
+    for (size_t i = 0; i < WORDS; i++)
+        put_text(&file, word(i, false));
+    put_text(&file, "tokenizer.ggml.merges"), put(&file, GGUF_ARRAY, 4);
+    put(&file, GGUF_STRING, 4), put(&file, WORDS - 26, 8);
+    for (size_t i = 26; i < WORDS; i++)
+        put_text(&file, word(i, true));
+    put_text(&file, "tokenizer.ggml.token_type"), put(&file, GGUF_ARRAY, 4);
+    put(&file, GGUF_I32, 4), put(&file, WORDS, 8);
+    for (size_t i = 0; i < WORDS; i++)
+        put(&file, 1, 4);
+    if (open_within_promise(&file, &err))
+        fail_msg("%s", err.message);
+}
+
+/* P2: a count or a length of a gigabyte, and of all there is, wherever the file has one. */
+static void a_vocabulary_that_claims_gigabytes_is_refused_before_any_memory(void **state)
+{
+    static const uint64_t claims[] = { 1u << 30, 1ull << 32, 1ull << 60, UINT64_MAX };
+    const struct tiny tiny = { .model = "gpt2",
+                               .pre = "smollm",
+                               .tokens = { "a", "aa" },
+                               .types = { 1, 1 },
+                               .merges = { "a a" } };
+    CLEANUP(buf_releasep) struct buf file = { 0 };
+    size_t n_claims = 0;
+    struct err err;
+    (void)state;
+
+    buf_init(&file, 1 << 16);
+    put_tiny(&file, &tiny);
+    assert_int_equal(open_within_promise(&file, &err), RC_OK);
+    for (size_t at = 8; at + 8 <= file.len; at++) {
+        uint64_t before;
+
+        memcpy(&before, file.at + at, 8);
+        if (before > 64) /* neither a count nor a length: those are small here */
+            continue;
+        for (size_t i = 0; i < ARRAY_LEN(claims); i++, n_claims++) {
+            memcpy(file.at + at, &claims[i], 8);
+            enum rc rc = open_within_promise(&file, &err);
+            if (rc == RC_OK || rc == RC_NOMEM || strstr(err.message, "exceeds"))
+                fail_msg("byte %zu, %zu: %s '%s'", at, i, rc_name(rc), err.message);
+        }
+        memcpy(file.at + at, &before, 8);
+    }
+    assert_true(n_claims > 50);
+}
+
 static void every_failing_allocation_is_reported(void **state)
 {
     enum rc rc = RC_OK;
@@ -513,6 +605,8 @@ int main(void)
         cmocka_unit_test(the_lowest_merge_goes_first_and_the_leftmost_of_equals),
         cmocka_unit_test(texts_that_cannot_be_encoded_are_refused),
         cmocka_unit_test(broken_vocabularies_are_refused_with_a_reason),
+        cmocka_unit_test(a_vocabulary_takes_no_more_memory_than_four_times_its_file),
+        cmocka_unit_test(a_vocabulary_that_claims_gigabytes_is_refused_before_any_memory),
         cmocka_unit_test(every_failing_allocation_is_reported),
         cmocka_unit_test(hand_written_lines_get_the_ids_of_llama_cpp),
         cmocka_unit_test(ten_thousand_lines_get_the_ids_of_llama_cpp),

@@ -185,12 +185,21 @@ static void what_breaks_a_rule_is_drawn_once_more(void **state)
     strcpy(text, spec_text);
     memcpy(strstr(text, "< 13"), "< 10", 4);
     open_desk_of(&d, text, cpu_best());
-    struct decide_result result = decide(&d, "12.50 or 9.00", NULL);
-    assert_int_equal(result.attempt, 2);
-    if (result.verdict == DECIDE_ANSWERED)
-        expect_begins(answer_of(&d, &result), "\"output\":{\"total\":9}");
-    else
-        assert_string_equal(result.reason.at, "what is written breaks 'small'");
+    struct decide_result result;
+    size_t n_answered = 0;
+    for (int i = 0; i < 40; i++) { /* an input's seed is its own */
+        char receipt[64];
+
+        snprintf(receipt, sizeof(receipt), "12.50 or 9.00: row%d", i);
+        result = decide(&d, receipt, NULL);
+        assert_int_equal(result.attempt, 2);
+        if (result.verdict == DECIDE_ANSWERED)
+            expect_begins(answer_of(&d, &result), "\"output\":{\"total\":9}");
+        else
+            assert_string_equal(result.reason.at, "what is written breaks 'small'");
+        n_answered += result.verdict == DECIDE_ANSWERED;
+    }
+    assert_in_range(n_answered, 1, 39);
     result = decide(&d, "12.50 alone", NULL);
     assert_int_equal(result.verdict, DECIDE_RULES_CONFLICT);
     assert_string_equal(result.reason.at, "what is written breaks 'small'");

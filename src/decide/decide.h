@@ -74,7 +74,8 @@ struct decide_parts {
     const struct predictor *predictor; /* NULL: every row must bring its scores */
     const struct author *author;       /* of an SLM that writes, instead; NULL: every row
                                           must bring its texts */
-    bool writes_once;           /* no second text: of what is compared by its first ones alone */
+    size_t floor_tokens_max;    /* of what is compared by its first attempts alone: there is no
+                                   second one, and none of more tokens; 0: not so */
     const struct table *tables; /* (spec->n_tables,) in the spec's order */
     const struct decide_calibration *calibration; /* (spec->n_fields,) */
 };

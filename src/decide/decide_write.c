@@ -57,12 +57,15 @@ static enum rc seed_of(const struct json *input, uint64_t *ret_seed, struct err 
 }
 
 /* Of a text alone no more tokens than characters. */
-static size_t most_tokens(const struct spec *spec)
+static size_t most_tokens(const struct decider *decider)
 {
-    size_t n_most = spec->open[0].schema->max_length;
+    const struct spec *spec = decider->parts.spec;
+    size_t n_most = AUTHOR_WRITTEN_MAX;
 
-    if (!spec_is_text(spec) || n_most > AUTHOR_WRITTEN_MAX)
-        return AUTHOR_WRITTEN_MAX;
+    if (spec_is_text(spec) && spec->open[0].schema->max_length < n_most)
+        n_most = spec->open[0].schema->max_length;
+    if (decider->parts.floor_tokens_max > 0 && decider->parts.floor_tokens_max < n_most)
+        n_most = decider->parts.floor_tokens_max;
     return n_most + (n_most == 0);
 }
 
@@ -88,7 +91,7 @@ static enum rc begin_draft(const struct decider *decider, const struct decide_ro
     d->request = (struct author_request){
         .shown = state->shown,
         .form = &state->form->form,
-        .max_tokens = most_tokens(spec),
+        .max_tokens = most_tokens(decider),
     };
     return RC_OK;
 }
@@ -199,7 +202,7 @@ static enum rc judge_draft(const struct decider *decider, struct draft *d, size_
         rc = refuse_unended(decider, d, arena, err);
     d->result->attempt = attempt;
     *ret_again =
-        attempt == 1 && !decider->parts.writes_once &&
+        attempt == 1 && decider->parts.floor_tokens_max == 0 &&
         (d->result->verdict == DECIDE_TEXT_REFUSED || d->result->verdict == DECIDE_RULES_CONFLICT);
     return rc == RC_OK && *ret_again ? plan_retry(decider, d, whole, values, arena, err) : rc;
 }

@@ -275,6 +275,27 @@ enum rc build_open_candidate(struct build *b, struct build_candidate *c, struct 
                           &c->predictor, err);
 }
 
+/* In tokens. A floor that does not come to an end is not waited for: what is longer than any text
+ * of the data is none that was asked for. */
+static enum rc find_longest_written(struct build *b, size_t *ret_n_tokens, struct err *err)
+{
+    size_t longest = 1;
+
+    *ret_n_tokens = AUTHOR_WRITTEN_MAX;
+    if (!spec_is_text(b->spec))
+        return RC_OK;
+    for (size_t i = 0; i < b->dataset->n_rows; i++) {
+        size_t n;
+        enum rc rc = bpe_count(b->base.decoder->bpe, b->dataset->rows[i].written[0], &n, err);
+
+        if (rc)
+            return rc;
+        longest = n > longest ? n : longest;
+    }
+    *ret_n_tokens = longest;
+    return RC_OK;
+}
+
 static enum rc judge_with(struct build *b, struct build_candidate *c,
                           const struct decide_calibration *calibration,
                           const struct judge_rows *rows, const struct judged *scores,
@@ -283,12 +304,13 @@ static enum rc judge_with(struct build *b, struct build_candidate *c,
     struct decide_parts parts = { .spec = b->spec,
                                   .predictor = c->predictor,
                                   .author = c->author,
-                                  .writes_once = c->writes_once,
                                   .tables = b->tables,
                                   .calibration = calibration };
     struct decider *decider = NULL;
-    enum rc rc = decide_open(&parts, &b->arena, &decider, err);
+    enum rc rc = c->writes_once ? find_longest_written(b, &parts.floor_tokens_max, err) : RC_OK;
 
+    if (rc == RC_OK)
+        rc = decide_open(&parts, &b->arena, &decider, err);
     if (rc)
         return rc;
     b->asked = candidate_name((enum spec_candidate)(c - b->candidates));

@@ -203,6 +203,44 @@ static void a_text_without_an_end_is_none(void **state)
     close_desk(&d);
 }
 
+/* What a floor of so many tokens answers to Ilse. */
+static struct decide_result decide_as_floor(struct desk *d, size_t n_tokens)
+{
+    const struct decide_parts parts = { .spec = d->spec,
+                                        .author = d->author,
+                                        .floor_tokens_max = n_tokens };
+
+    assert_ok(decide_open(&parts, &d->arena, &d->decider, &d->err), &d->err);
+    return decide(d, "Ilse");
+}
+
+static void a_floor_has_one_attempt_and_the_tokens_it_is_given(void **state)
+{
+    struct desk d;
+    size_t n = 1;
+    char reason[80];
+    (void)state;
+
+    open_desk(&d, no_rule);
+    for (; n < 60 && decide_as_floor(&d, n).verdict == DECIDE_TEXT_REFUSED; n++) {
+        struct decide_result result = decide_as_floor(&d, n);
+
+        snprintf(reason, sizeof(reason), "'reply' did not end within %zu tokens", n);
+        assert_string_equal(result.reason.at, reason);
+        assert_int_equal(result.attempt, 1);
+    }
+    assert_true(n > 1 && n < 60);
+    struct decide_result result = decide_as_floor(&d, n); /* as many as the text has */
+    assert_string_equal(result.texts[0].at, "Dear Ilse. We refund!");
+    close_desk(&d);
+
+    open_desk_on(&d, hesitating, ARRAY_LEN(hesitating), no_rule, cpu_best());
+    result = decide_as_floor(&d, 60); /* the draw would have an end */
+    assert_int_equal(result.verdict, DECIDE_TEXT_REFUSED);
+    assert_int_equal(result.attempt, 1);
+    close_desk(&d);
+}
+
 static void rows_together_on_any_cpu_get_what_each_gets_alone(void **state)
 {
     static const char *const customers[] = { "Ilse", "Jo", "Ilse B", "They", "ilse" };
@@ -282,6 +320,7 @@ int main(void)
         cmocka_unit_test(one_that_breaks_a_rule_is_written_again_from_where_it_did),
         cmocka_unit_test(after_two_texts_it_abstains_with_the_rule),
         cmocka_unit_test(a_text_without_an_end_is_none),
+        cmocka_unit_test(a_floor_has_one_attempt_and_the_tokens_it_is_given),
         cmocka_unit_test(rows_together_on_any_cpu_get_what_each_gets_alone),
         cmocka_unit_test(an_input_that_is_too_long_to_write_from_is_refused),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),

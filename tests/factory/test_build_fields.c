@@ -2,6 +2,7 @@
  * test_build_fields.c - a build of an SLM that copies: its metrics, floors, gates and report. The
  * base is tiny and knows nothing; it is taught which of two numbers is meant.
  */
+#include "factory/bundle.h"
 #include "tests/factory/build_case.h"
 #include "tests/factory/tiny_decoder.h"
 
@@ -118,10 +119,40 @@ static void what_is_copied_is_scored_field_by_field_beside_the_base(void **state
     build_case_close(&c);
 }
 
+static void a_version_that_copies_travels_and_is_judged_again(void **state)
+{
+    struct build_case from, to;
+    struct build_result made, result;
+    struct bundle bundle;
+    struct buf bytes;
+    struct err err = { 0 };
+    (void)state;
+
+    build_case_open(&from);
+    write_case(&from);
+    assert_int_equal(build_case_run(&from, &made, &err), RC_OK);
+    buf_init(&bytes, 64 << 20);
+    assert_int_equal(bundle_write(from.artifacts, &made.version, &bytes, &err), RC_OK);
+
+    build_case_open(&to);
+    tiny_decoder_give(to.bases_dir);
+    to.options.clock = clock_fixed(&to.now_ms);
+    to.options.progress_context = &to;
+    if (bundle_read(buf_str(&bytes), &to.arena, &bundle, &err) ||
+        build_import(&to.options, &bundle, &to.arena, &result, &err))
+        fail_msg("%s", err.message);
+    assert_true(result.accepted);
+    assert_string_equal(result.candidate, "lora");
+    buf_release(&bytes);
+    build_case_close(&from);
+    build_case_close(&to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_copied_is_scored_field_by_field_beside_the_base),
+        cmocka_unit_test(a_version_that_copies_travels_and_is_judged_again),
     };
 
     return cmocka_run_group_tests_name("build of copied fields", tests, NULL, NULL);

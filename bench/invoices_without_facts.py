@@ -4,7 +4,7 @@
     python3 bench/invoices_without_facts.py SHOAL [TOKENS]
 
 builds it in a temporary workspace and says how many of its answers to the test rows are right when it answers every one. The rules still
-strike out what arithmetic and look-up decide. TOKENS is what training may read (200,000 unless told, about two CPU minutes; the example's
+strike out what arithmetic and look-up decide. TOKENS is what training may read (200,000 unless told, about seven CPU minutes; the example's
 own limit is 1,500,000); the base must have been pulled.
 """
 import json

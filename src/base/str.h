@@ -41,6 +41,18 @@ static inline bool str_is(struct str a, const char *text)
     return str_equal(a, str_of(text));
 }
 
+/* Lower-case letters, digits and '-', that not first: what names a folder and stands in an address.
+ */
+static inline bool str_is_slug(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !(c == '-' && i > 0))
+            return false;
+    }
+    return text.len > 0;
+}
+
 /* Byte order, shorter first on a common prefix: negative, 0, positive. */
 static inline int str_compare(struct str a, struct str b)
 {

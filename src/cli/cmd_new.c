@@ -44,7 +44,7 @@ static enum rc write_skeleton(struct cli *cli, const char *skeleton, const char 
 static enum rc check_name(struct cli *cli, const char *name, struct err *err)
 {
     if (!manifest_name_is_valid(str_of(name)))
-        return cli_usage(cli, err, "'%.100s' is no name: letters, digits, '_' and '-'", name);
+        return cli_usage(cli, err, "'%.100s' is no name: lower-case letters, digits and '-'", name);
     return RC_OK;
 }
 

@@ -49,6 +49,9 @@ static enum rc read_base(struct build *b, struct err *err)
         return RC_OK;
     snprintf(path, sizeof(path), "%s/%.*s.json", b->o->bases_dir, STR_ARG(b->spec->base.text));
     enum rc rc = fs_read_file(path, VERSION_BASE_JSON_MAX, &b->arena, &b->base_json, err);
+    if (rc == RC_NOT_FOUND)
+        return err_set(err, rc, "base '%.*s' is not in %.120s: shoal pull %.*s gets it",
+                       STR_ARG(b->spec->base.text), b->o->bases_dir, STR_ARG(b->spec->base.text));
     if (rc == RC_OK)
         rc = artifact_put(b->o->artifacts, b->base_json.at, b->base_json.len, &b->base_digest, err);
     if (rc)

@@ -8,14 +8,7 @@ enum { MANIFEST_FORMAT = 1 };
 
 bool manifest_name_is_valid(struct str name)
 {
-    if (name.len == 0 || name.len > MANIFEST_NAME_MAX || name.at[0] == '-')
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.at[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
-            return false;
-    }
-    return true;
+    return str_is_slug(name) && name.len <= MANIFEST_NAME_MAX;
 }
 
 /* The rules that hold for what we write and for what we read. code: whose fault a breach is. */

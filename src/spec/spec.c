@@ -45,8 +45,17 @@ static const char *folder_of(const char *path, struct arena *arena)
     return arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* It is a part of addresses. What is no name of anything was told already. */
+static void check_name(struct spec_reading *r, const struct spec *spec)
+{
+    if (spec_is_name(spec->name.text) && !str_is_slug(spec->name.text))
+        SPEC_WRONG(r, &spec->name, "name", "'%.*s' is no name of an SLM: " SPEC_SLUG,
+                   STR_ARG(spec->name.text));
+}
+
 static enum rc check_whole(struct spec_reading *r, struct spec *spec, struct err *err)
 {
+    check_name(r, spec);
     enum rc rc = spec_check_fields(r, spec, err);
 
     if (!rc)

@@ -24,8 +24,10 @@ struct spec_reading {
 /* Letter or '_', then letters, digits, '_'; at most SPEC_NAME_MAX bytes: what FEEL reads as a name.
  */
 bool spec_is_identifier(struct str name);
-/* The same with '-' inside allowed: names of SLMs, teams, rules. */
+/* The same with '-' inside allowed: names of rules, slices, steps. */
 bool spec_is_name(struct str name);
+/* Names of teams and SLMs, str_is_slug(), in words. */
+#define SPEC_SLUG "lower-case letters, digits and '-'"
 
 /* ", did you mean" over the names of an object's properties. */
 const char *spec_suggest_property(const struct schema *object, struct str name,

@@ -34,9 +34,11 @@ enum rc spec_workspace_read(const char *dir, struct arena *arena,
     if (rc)
         return rc;
     for (size_t i = 0; i < workspace->n_teams; i++)
-        if (!spec_is_name(workspace->teams[i].name.text))
-            SPEC_WRONG(&r, &workspace->teams[i].name, "name", "'%.*s' is no name of a team",
-                       STR_ARG(workspace->teams[i].name.text));
+        if (!str_is_slug(workspace->teams[i].name.text) ||
+            workspace->teams[i].name.text.len > SPEC_NAME_MAX)
+            SPEC_WRONG(&r, &workspace->teams[i].name, "name",
+                       "'%.*s' is no name of a team: " SPEC_SLUG ", at most %d",
+                       STR_ARG(workspace->teams[i].name.text), SPEC_NAME_MAX);
         else if (str_is(workspace->teams[i].name.text, SPEC_FLOWS_FOLDER))
             SPEC_WRONG(&r, &workspace->teams[i].name, "name",
                        "no team is called '" SPEC_FLOWS_FOLDER "': that is the folder of flows");

@@ -42,6 +42,16 @@ def a_spec_and_rows_become_a_served_decision_with_its_lineage(world):
 
 
 @story
+def a_base_that_is_not_here_is_named_with_the_command_that_gets_it(world):
+    folder = shop.make(world, candidates="frozen")
+    spec = folder / "support/triage/slm.yaml"
+    spec.write_text(spec.read_text().replace("base: tiny", "base: smollm2-135m-instruct"))
+    refused = world.shoal("build", "support/triage", cwd=folder, status=1).err
+    assert "base 'smollm2-135m-instruct' is not in" in refused, refused
+    assert "shoal pull smollm2-135m-instruct gets it" in refused, refused
+
+
+@story
 def the_same_build_again_is_the_same_version(world):
     folder = shop.make(world)
     assert build(world, folder)["version"] == build(world, folder)["version"]

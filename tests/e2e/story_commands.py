@@ -127,7 +127,9 @@ def a_new_team_leaves_the_rest_of_shoal_yaml_as_it_is(world):
 def new_refuses_what_is_there_and_names_that_cannot_be(world):
     world.shoal("new", "workspace", "acme")
     assert "already" in world.shoal("new", "workspace", "acme", status=1).err
-    assert "is no name" in world.shoal("new", "team", "a/b", cwd=world.folder / "acme", status=2).err
+    for name in ("a/b", "Support", "a_b"):
+        refused = world.shoal("new", "team", name, cwd=world.folder / "acme", status=2).err
+        assert f"'{name}' is no name: lower-case letters, digits and '-'" in refused
     assert "shoal new team x" in world.shoal("new", "slm", "x/y", cwd=world.folder / "acme", status=1).err
 
 

@@ -262,6 +262,12 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
     } cases[] = {
         { "slm: triage\n", "\n",
           "s:2:1: error: the spec has no 'slm': name of the SLM, as its folder [missing]\n" },
+        { "slm: triage\n", "slm: Triage_2\n",
+          "s:1:6: error: 'Triage_2' is no name of an SLM: lower-case letters, digits and '-' "
+          "[name]\n" },
+        { "slm: triage\n", "slm: tri age\n",
+          "s:1:6: error: 'tri age' is no name: letters, digits, '_' and '-', at most 64 characters "
+          "[name]\n" },
         { "    open: {type: boolean}\n", "    open: {type: string}\n",
           "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
           "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "

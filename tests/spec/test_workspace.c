@@ -98,7 +98,8 @@ static void what_is_wrong_with_shoal_yaml_is_listed(void **state)
              "organisation [missing]\n"
              "%s/shoal.yaml:4:7: error: unknown key 'descripton' of a team, did you mean "
              "'description'? [unknown_key]\n"
-             "%s/shoal.yaml:3:3: error: '../x' is no name of a team [name]\n",
+             "%s/shoal.yaml:3:3: error: '../x' is no name of a team: lower-case letters, digits "
+             "and '-', at most 64 [name]\n",
              f->dir, f->dir, f->dir, f->dir);
     assert_string_equal(out.at, expected);
 }

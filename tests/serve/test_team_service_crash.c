@@ -183,6 +183,7 @@ static void a_promotion_killed_anywhere_is_made_or_not_and_can_be_repeated(void 
 /* Asks with a new key each time and notes the ids of what was acknowledged. */
 struct asker {
     const struct service_fixture *f;
+    int fd; /* connected before the service can be killed */
     size_t round, first;
     char ids[256][RECORD_ID_LEN + 1];
     size_t n_ids;
@@ -193,20 +194,19 @@ static void *ask_until_it_dies(void *argument)
 {
     struct asker *a = argument;
     char request[1024], answer[2048];
-    int fd = dial_port(a->f->port);
 
     for (size_t i = 0; a->n_ids < ARRAY_LEN(a->ids); i++) {
         snprintf(request, sizeof(request),
                  "POST /v1/slms/triage/decisions HTTP/1.1\r\nHost: a\r\nIdempotency-Key: "
                  "r%zu-%zu-%zu\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s",
                  a->round, a->first, i, a->f->key, strlen(URGENT), URGENT);
-        say(fd, request);
-        hear_answer(answer, sizeof(answer), fd);
+        say(a->fd, request);
+        hear_answer(answer, sizeof(answer), a->fd);
         if (sscanf(body_of(answer), "{\"id\":\"%30[^\"]", a->ids[a->n_ids]) != 1)
             break;
         a->n_ids++;
     }
-    close(fd);
+    close(a->fd);
     return NULL;
 }
 
@@ -221,7 +221,7 @@ static void nothing_acknowledged_is_lost_at_random_moments(void **state)
     for (size_t round = 0; round < ROUNDS; round++) {
         pid_t pid = spawn(f, NULL);
         for (size_t i = 0; i < ASKERS; i++) {
-            askers[i] = (struct asker){ .f = f, .round = round, .first = i };
+            askers[i] = (struct asker){ f, .fd = dial_port(f->port), .round = round, .first = i };
             assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_until_it_dies, &askers[i]),
                              0);
         }

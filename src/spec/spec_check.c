@@ -76,6 +76,9 @@ static enum rc integer_label(struct arena *arena, int64_t value, struct spec_lab
 static enum rc make_labels(struct arena *arena, struct spec_field *field, struct err *err)
 {
     static const struct str truths[] = { { "false", 5 }, { "true", 4 } };
+
+    if (field->n_labels == 0)
+        return RC_OK; /* told: it is not closed; a set may even be without items */
     struct spec_label *labels = arena_array(arena, struct spec_label, field->n_labels);
     const struct str *texts = field->is_set ? field->schema->items->labels : field->schema->labels;
     int64_t low = 0;

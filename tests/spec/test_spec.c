@@ -278,6 +278,12 @@ static void fields_that_are_wrong_are_refused_with_their_place(void **state)
           "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
           "or "
           "what is written: format text, copied or date [open_field]\n" },
+        { "    open: {type: boolean}\n", "    open: {type: array, uniqueItems: true}\n",
+          "s:12:11: error: array has no 'items' [missing]\n"
+          "s:12:11: error: output field 'open' is open: expected an enum, a boolean, an integer "
+          "with minimum and maximum, a set (an array with uniqueItems whose items have an enum), "
+          "or "
+          "what is written: format text, copied or date [open_field]\n" },
         { "    open: {type: boolean}\n",
           "    open: {type: array, uniqueItems: true, items: {enum: [x]}}\n",
           "s:12:51: error: output field 'open' is a set over 1 labels, expected 2 to 16 "

@@ -234,36 +234,62 @@ static enum rc append_floors(struct json_writer *w, const struct judge_rows *row
 
 /* ---- an output that is written ---- */
 
+/* How often the first attempt was the answer. */
 static void put_shares(struct json_writer *w, const struct judge_rows *rows,
-                       const struct judged *judged)
+                       const struct judged *judged, size_t column)
 {
     size_t n_first = 0;
 
     for (size_t i = 0; i < rows->n; i++)
-        n_first += judged->answers[judge_first_attempt(rows->spec) * rows->n + i];
+        n_first += judged->answers[column * rows->n + i];
     put(w, "first_attempt", (double)n_first / (double)rows->n);
     put_interval(w, "first_attempt_interval", evaluate_wilson(n_first, rows->n));
     put(w, "coverage", (double)judged->n_given / (double)rows->n);
 }
 
-static enum rc append_text_floor(struct json_writer *w, const char *name,
-                                 const struct judge_rows *rows, const struct judged *judged,
-                                 const struct judged *floor, struct arena *arena, struct err *err)
-{
-    struct evaluate_rows pair = judge_pair(rows, judged, floor, judge_first_attempt(rows->spec));
-    struct evaluate_pair gain;
-    enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
+/* The scores of a column of what is written: put_shares() or put_value_scores(). */
+typedef void put_scores_fn(struct json_writer *w, const struct judge_rows *rows,
+                           const struct judged *judged, size_t column);
 
+static enum rc append_written_floor(struct json_writer *w, const char *name,
+                                    const struct judge_rows *rows, const struct judged *judged,
+                                    const struct judged *floor, size_t column,
+                                    put_scores_fn *put_scores, struct arena *arena, struct err *err)
+{
+    struct evaluate_pair gain;
+
+    if (!floor)
+        return RC_OK;
+    struct evaluate_rows pair = judge_pair(rows, judged, floor, column);
+    enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
     if (rc)
         return rc;
     json_key(w, name);
     json_begin_object(w);
-    put_shares(w, rows, floor);
+    put_scores(w, rows, floor, column);
     put(w, "gain", gain.difference);
     put_interval(w, "gain_interval", gain.interval);
     put(w, "mcnemar_p", gain.p_value);
     json_end_object(w);
     return RC_OK;
+}
+
+/* The version's scores of a column, and those of its floors. */
+static enum rc append_written_scores(struct json_writer *w, const struct judge_rows *rows,
+                                     const struct judged *judged, const struct gate_floors *floors,
+                                     size_t column, put_scores_fn *put_scores, struct arena *arena,
+                                     struct err *err)
+{
+    put_scores(w, rows, judged, column);
+    json_key(w, "floors");
+    json_begin_object(w);
+    enum rc rc = append_written_floor(w, "prompted", rows, judged, floors->prompted, column,
+                                      put_scores, arena, err);
+    if (rc == RC_OK)
+        rc = append_written_floor(w, "production", rows, judged, floors->production, column,
+                                  put_scores, arena, err);
+    json_end_object(w);
+    return rc;
 }
 
 static void put_value(struct json_writer *w, struct str value)
@@ -340,24 +366,14 @@ static void append_text_rows(struct json_writer *w, const struct judge_rows *row
 static enum rc append_text(struct build *b, struct json_writer *w, const struct build_judgement *j,
                            struct err *err)
 {
-    enum rc rc = RC_OK;
-
     if (!spec_writes(b->spec))
         return RC_OK;
     json_key(w, spec_is_text(b->spec) ? "text" : "written");
     json_begin_object(w);
     json_key(w, "field");
     json_string(w, spec_is_text(b->spec) ? b->spec->open[0].name : STR("output"));
-    put_shares(w, j->rows, j->judged);
-    json_key(w, "floors");
-    json_begin_object(w);
-    if (j->floors->prompted)
-        rc = append_text_floor(w, "prompted", j->rows, j->judged, j->floors->prompted, &b->arena,
-                               err);
-    if (rc == RC_OK && j->floors->production)
-        rc = append_text_floor(w, "production", j->rows, j->judged, j->floors->production,
-                               &b->arena, err);
-    json_end_object(w);
+    enum rc rc = append_written_scores(w, j->rows, j->judged, j->floors,
+                                       judge_first_attempt(b->spec), put_shares, &b->arena, err);
     if (spec_is_text(b->spec))
         append_text_rows(w, j->rows, j->judged);
     else
@@ -367,8 +383,8 @@ static enum rc append_text(struct build *b, struct json_writer *w, const struct 
 }
 
 /* Of a written field that has a value: how often it was right. */
-static void append_value_scores(struct json_writer *w, const struct judge_rows *rows,
-                                const struct judged *judged, size_t column)
+static void put_value_scores(struct json_writer *w, const struct judge_rows *rows,
+                             const struct judged *judged, size_t column)
 {
     struct evaluate_rows alone = judge_pair(rows, judged, NULL, column);
     size_t n_right = 0;
@@ -380,29 +396,6 @@ static void append_value_scores(struct json_writer *w, const struct judge_rows *
     put(w, "precision", judged->n_given ? (double)n_right / (double)judged->n_given : 0.0);
     if (judged->n_given > 0)
         put_interval(w, "precision_interval", evaluate_wilson(n_right, judged->n_given));
-}
-
-static enum rc append_value_floor(struct json_writer *w, const char *name,
-                                  const struct judge_rows *rows, const struct judged *judged,
-                                  const struct judged *floor, size_t column, struct arena *arena,
-                                  struct err *err)
-{
-    struct evaluate_pair gain;
-
-    if (!floor)
-        return RC_OK;
-    struct evaluate_rows pair = judge_pair(rows, judged, floor, column);
-    enum rc rc = evaluate_compare(&pair, EVALUATE_ACCURACY, 1, arena, &gain, err);
-    if (rc)
-        return rc;
-    json_key(w, name);
-    json_begin_object(w);
-    append_value_scores(w, rows, floor, column);
-    put(w, "gain", gain.difference);
-    put_interval(w, "gain_interval", gain.interval);
-    put(w, "mcnemar_p", gain.p_value);
-    json_end_object(w);
-    return RC_OK;
 }
 
 /* The written fields that have a value, of all rows or of a slice. */
@@ -418,14 +411,7 @@ static enum rc append_values(struct json_writer *w, const struct judge_rows *row
 
         json_key_str(w, spec->open[o].name);
         json_begin_object(w);
-        append_value_scores(w, rows, judged, column);
-        json_key(w, "floors");
-        json_begin_object(w);
-        rc = append_value_floor(w, "prompted", rows, judged, floors->prompted, column, arena, err);
-        if (rc == RC_OK)
-            rc = append_value_floor(w, "production", rows, judged, floors->production, column,
-                                    arena, err);
-        json_end_object(w);
+        rc = append_written_scores(w, rows, judged, floors, column, put_value_scores, arena, err);
         json_end_object(w);
     }
     return rc;

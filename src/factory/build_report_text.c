@@ -100,16 +100,36 @@ static void append_interval(struct buf *out, const struct json *object, const ch
         buf_printf(out, "[%.3f, %.3f]", low, high);
 }
 
-static void append_score_line(struct buf *out, const char *name, const struct json *scores,
-                              bool is_floor)
-{
-    bool is_set = json_find(scores, "set_f1") != NULL;
+/* A table of scores: what stands above it, and the members of the report in its columns. */
+struct score_table {
+    const char *head, *leading, *interval, *second;
+};
 
+static const struct score_table label_scores = { "macro-F1  95 %            accuracy", "macro_f1",
+                                                 "macro_f1_interval", "accuracy" };
+static const struct score_table set_scores = { "set-F1    95 %            exact   ", "set_f1",
+                                               "set_f1_interval", "accuracy" };
+static const struct score_table value_scores = { "accuracy  95 %            of answers", "accuracy",
+                                                 "accuracy_interval", "precision" };
+static const struct score_table text_scores = { "1st try  95 %             answered",
+                                                "first_attempt", "first_attempt_interval",
+                                                "coverage" };
+
+static const struct score_table *table_of(const struct json *field)
+{
+    if (json_find(field, "set_f1"))
+        return &set_scores;
+    return json_find(field, "macro_f1") ? &label_scores : &value_scores;
+}
+
+static void append_score_line(struct buf *out, const struct score_table *table, const char *name,
+                              const struct json *scores, bool is_floor)
+{
     buf_append_text(out, "    ");
     append_name(out, str_of(name), NAME_WIDTH);
-    buf_printf(out, "  %.3f ", number(scores, is_set ? "set_f1" : "macro_f1"));
-    append_interval(out, scores, is_set ? "set_f1_interval" : "macro_f1_interval", "");
-    buf_printf(out, "   %.3f", number(scores, "accuracy"));
+    buf_printf(out, "  %.3f ", number(scores, table->leading));
+    append_interval(out, scores, table->interval, "");
+    buf_printf(out, "   %.3f", number(scores, table->second));
     if (is_floor) {
         buf_printf(out, "    %+.3f ", number(scores, "gain"));
         append_interval(out, scores, "gain_interval", "+");
@@ -119,27 +139,26 @@ static void append_score_line(struct buf *out, const char *name, const struct js
 }
 
 /* This version and its floors, a line each. */
-static void append_score_table(struct buf *out, const struct json *field)
+static void append_score_table(struct buf *out, const struct score_table *table,
+                               const struct json *scores)
 {
-    static const char *const floors[] = { "production", "linear", "rules", "majority" };
-    static const char *const names[] = { "production", "linear", "rules only", "majority" };
-    const struct json *all = find(field, "floors", JSON_OBJECT);
+    static const char *const floors[] = { "production", "prompted", "linear", "rules", "majority" };
+    static const char *const names[] = { "production", "prompted", "linear", "rules only",
+                                         "majority" };
+    const struct json *all = find(scores, "floors", JSON_OBJECT);
 
-    buf_printf(out,
-               "                        %s  95 %%            %s  gain over it  95 %%, paired\n",
-               json_find(field, "set_f1") ? "set-F1  " : "macro-F1",
-               json_find(field, "set_f1") ? "exact   " : "accuracy");
-    append_score_line(out, "this version", field, false);
+    buf_printf(out, "                        %s  gain over it  95 %%, paired\n", table->head);
+    append_score_line(out, table, "this version", scores, false);
     for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
         if (json_find(all, floors[i]))
-            append_score_line(out, names[i], json_find(all, floors[i]), true);
+            append_score_line(out, table, names[i], json_find(all, floors[i]), true);
 }
 
 static void append_scores(struct buf *out, const struct json *field)
 {
     bool is_set = json_find(field, "set_f1") != NULL;
 
-    append_score_table(out, field);
+    append_score_table(out, table_of(field), field);
     if (json_find(field, is_set ? "macro_f1" : "balanced_accuracy"))
         buf_printf(out, "    %s %.3f\n", is_set ? "macro-F1" : "balanced accuracy",
                    number(field, is_set ? "macro_f1" : "balanced_accuracy"));
@@ -265,42 +284,6 @@ static void append_reliability(struct buf *out, const struct json *field)
     buf_append_char(out, '\n');
 }
 
-static void append_value_line(struct buf *out, const char *name, const struct json *scores,
-                              bool is_floor)
-{
-    buf_append_text(out, "    ");
-    append_name(out, str_of(name), NAME_WIDTH);
-    buf_printf(out, "  %.3f ", number(scores, "accuracy"));
-    append_interval(out, scores, "accuracy_interval", "");
-    buf_printf(out, "   %.3f", number(scores, "precision"));
-    if (is_floor) {
-        buf_printf(out, "    %+.3f ", number(scores, "gain"));
-        append_interval(out, scores, "gain_interval", "+");
-        buf_printf(out, "  p=%.2g", number(scores, "mcnemar_p"));
-    }
-    buf_append_char(out, '\n');
-}
-
-/* A written field that has a value: how often it is the data's. */
-static void append_value(struct buf *out, const struct json *field)
-{
-    static const char *const floors[] = { "production", "prompted" };
-    const struct json *all = find(field, "floors", JSON_OBJECT);
-
-    buf_append_text(out, "                        accuracy  95 %            of answers  gain over "
-                         "it  95 %, paired\n");
-    append_value_line(out, "this version", field, false);
-    for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
-        if (json_find(all, floors[i]))
-            append_value_line(out, floors[i], json_find(all, floors[i]), true);
-    buf_append_char(out, '\n');
-}
-
-static bool is_value(const struct json *field)
-{
-    return !json_find(field, "macro_f1") && !json_find(field, "set_f1");
-}
-
 static void append_slices(struct buf *out, const struct json *slices)
 {
     for (size_t s = 0; slices && s < slices->n; s++) {
@@ -317,48 +300,21 @@ static void append_slices(struct buf *out, const struct json *slices)
                 append_interval(out, field, "balanced_accuracy_interval", "");
             }
             buf_append_char(out, '\n');
-            if (is_value(field))
-                append_value(out, field);
-            else
-                append_score_table(out, field);
+            append_score_table(out, table_of(field), field);
+            if (table_of(field) == &value_scores)
+                buf_append_char(out, '\n');
         }
         buf_append_char(out, '\n');
     }
 }
 
-static void append_text_line(struct buf *out, const char *name, const struct json *scores,
-                             bool is_floor)
-{
-    buf_append_text(out, "    ");
-    append_name(out, str_of(name), NAME_WIDTH);
-    buf_printf(out, "  %.3f ", number(scores, "first_attempt"));
-    append_interval(out, scores, "first_attempt_interval", "");
-    buf_printf(out, "   %.3f", number(scores, "coverage"));
-    if (is_floor) {
-        buf_printf(out, "    %+.3f ", number(scores, "gain"));
-        append_interval(out, scores, "gain_interval", "+");
-        buf_printf(out, "  p=%.2g", number(scores, "mcnemar_p"));
-    }
-    buf_append_char(out, '\n');
-}
-
 /* Of an output that is written: how often the first attempt was the answer. */
 static void append_text(struct buf *out, const struct json *written)
 {
-    static const char *const floors[] = { "production", "prompted" };
-    const struct json *all = written ? find(written, "floors", JSON_OBJECT) : NULL;
-
     if (!written)
         return;
-    buf_printf(
-        out,
-        "%.*s\n                        1st try  95 %%             answered  gain over it  95 "
-        "%%, paired\n",
-        STR_ARG(text(written, "field")));
-    append_text_line(out, "this version", written, false);
-    for (size_t i = 0; all && i < ARRAY_LEN(floors); i++)
-        if (json_find(all, floors[i]))
-            append_text_line(out, floors[i], json_find(all, floors[i]), true);
+    buf_printf(out, "%.*s\n", STR_ARG(text(written, "field")));
+    append_score_table(out, &text_scores, written);
     buf_append_char(out, '\n');
 }
 
@@ -447,8 +403,9 @@ enum rc build_append_report(struct buf *out, struct str report_json, struct err 
         const struct json *field = &fields->members[f].value;
 
         buf_printf(out, "%.*s\n", STR_ARG(fields->members[f].key));
-        if (is_value(field)) {
-            append_value(out, field);
+        if (table_of(field) == &value_scores) {
+            append_score_table(out, &value_scores, field);
+            buf_append_char(out, '\n');
             continue;
         }
         append_scores(out, field);

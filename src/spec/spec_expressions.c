@@ -49,8 +49,10 @@ static enum rc parse(struct spec_reading *r, struct expression *e, struct err *e
     unsigned line = 1, column = 1;
     const char *what = failure.message;
     struct feel *feel;
-    enum rc rc = feel_parse(e->text->text, r->arena, &feel, &failure);
 
+    if (e->text->text.len == 0) /* no text: said where it was read */
+        return RC_OK;
+    enum rc rc = feel_parse(e->text->text, r->arena, &feel, &failure);
     if (rc == RC_OK) {
         e->feel = feel;
         return RC_OK;
@@ -87,8 +89,6 @@ static enum rc check(struct analysis *a, struct expression *e, struct err *err)
     e->null_without = arena_array(a->r->arena, bool, a->n_optional);
     if (!e->null_without)
         return arena_fail(a->r->arena, err, "expression");
-    if (e->text->text.len == 0)
-        return RC_OK;
     rc = parse(a->r, e, err);
     if (rc || !e->feel)
         return rc;

@@ -233,6 +233,9 @@ static void keys_that_are_wrong_are_refused_with_their_place(void **state)
         { "rules:\n- {name: R1, must: open}\n",
           "s:16:3: error: a rule has no 'text': the rule in words, for those who get the answer "
           "[missing]\n" },
+        { "slices: {hard: 0.5, easy: ''}\n",
+          "s:15:16: error: 'hard': found number, expected text (quote it) [type]\n"
+          "s:15:27: error: 'easy': found nothing, expected text (quote it) [type]\n" },
         { "facts: {body: 'true', kind: 'true', a-b: 'true', n: 1}\n",
           "s:15:53: error: 'n': found number, expected text (quote it) [type]\n"
           "s:15:9: error: fact 'body' has a name that is taken [duplicate]\n"

@@ -112,6 +112,8 @@ static void begin(struct run *run)
     const struct spec_step *step = run->flow->steps[run->at];
     struct run_step *state = &run->steps[run->at];
 
+    if (state->tries == 0)
+        state->asked_ms = run->last_ms;
     state->attempts++;
     state->tries++;
     run->phase = RUN_IS_BEGUN;
@@ -355,13 +357,17 @@ void run_next(const struct run *run, int64_t now_ms, struct run_action *ret_acti
 
 /* ---- what crosses */
 
+/* All attempts of a round have one key, so they ask the same: now() in the input is the time of the
+ * first of them. */
 enum rc run_append_input(const struct run *run, struct buf *out, struct err *err)
 {
     CLEANUP(arena_release) struct arena arena;
+    struct run asking = *run;
 
     ASSERT(run->phase == RUN_IS_BEGUN && run->flow->steps[run->at]->kind == SPEC_CALL);
     arena_init(&arena, RUN_WORK_BYTES_MAX);
-    return run_append_given(run, &run->flow->steps[run->at]->input, &arena, out, err);
+    asking.last_ms = run->steps[run->at].asked_ms;
+    return run_append_given(&asking, &run->flow->steps[run->at]->input, &arena, out, err);
 }
 
 /* What the contract does not let cross is dropped, should the owner have sent it; so is a derived

@@ -13,7 +13,8 @@
  *   (3) A result belongs to (step, visit, attempt); the first one stands, later ones are refused.
  *   (4) Calls carry the key run/step/visit/round. A call that is repeated because its answer was
  *       lost is the same decision at its owner.
- *   (5) Nothing here reads a clock or a random number. now() is the time of the last event; the
+ *   (5) Nothing here reads a clock or a random number. now() is the time of the last event, in the
+ *       input of a call that of its first attempt: repeated under its key, it asks the same. The
  *       jitter of a retry comes from the run's id.
  *
  *   READY --begun--> BEGUN --done----------------> the next step

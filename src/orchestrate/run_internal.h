@@ -25,6 +25,7 @@ struct run_step {
     int64_t attempts;       /* of this visit */
     int64_t tries;          /* attempts of this round of a poll */
     int64_t rounds;         /* of this visit that are done */
+    int64_t asked_ms;       /* the first attempt of this round */
     struct run_value items; /* of a for: the list */
     size_t index, n_items;
 };

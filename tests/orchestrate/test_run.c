@@ -247,6 +247,32 @@ static void what_fails_for_now_is_tried_again_later_each_time(void **state)
     case_end(&c);
 }
 
+/* Its owner would take another input under the same key for a mistake. */
+static bool answer_third_time_to_the_same(struct run_case *c, const struct run_action *call,
+                                          struct str input)
+{
+    static char first[100];
+
+    if (call->attempt == 1)
+        snprintf(first, sizeof(first), "%.*s", STR_ARG(input));
+    assert_true(str_is(input, first));
+    return answer_third_time(c, call, input);
+}
+
+static void every_attempt_asks_the_same_also_of_what_has_the_time_in_it(void **state)
+{
+    struct run_case c = { 0 };
+    (void)state;
+
+    case_run(&c,
+             "output: {}\ndo: [{first: {call: slm, with: {slm: one/a, input: {text: "
+             "'${ string(now()) }'}}}}]\n",
+             "{}", answer_third_time_to_the_same);
+    assert_int_equal(run_status(c.run), RUN_SUCCEEDED);
+    assert_int_equal(c.n_calls, 3);
+    case_end(&c);
+}
+
 static void attempts_end(void **state)
 {
     struct run_case c = { 0 };
@@ -535,6 +561,7 @@ int main(void)
         cmocka_unit_test(what_nothing_catches_fails_the_run),
         cmocka_unit_test(errors_that_lead_back_need_no_stack),
         cmocka_unit_test(what_fails_for_now_is_tried_again_later_each_time),
+        cmocka_unit_test(every_attempt_asks_the_same_also_of_what_has_the_time_in_it),
         cmocka_unit_test(attempts_end),
         cmocka_unit_test(a_poll_repeats_its_call_under_a_key_of_its_own),
         cmocka_unit_test(a_result_that_comes_late_is_refused),

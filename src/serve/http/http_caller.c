@@ -24,6 +24,7 @@ struct line {
     unsigned n_handles;
     enum line_state state;
     bool has_answered; /* an earlier call: the peer may have closed it since */
+    bool is_writing;   /* the request's memory is still in use */
     struct http_caller *caller;
     struct http_call *call; /* connecting, waiting */
     struct buf in;
@@ -106,10 +107,12 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(line->caller->server->read_buffer, HTTP_READ_BYTES);
 }
 
+/* A peer may answer before it has read the whole request: the rest of it, the maker's memory again
+ * behind done(), must not be sent any more. */
 static void take_reply(struct line *line, const struct http_reply *reply)
 {
     struct http_call *call = line->call;
-    bool keeps = reply->keep_alive && reply->len == line->in.len;
+    bool keeps = reply->keep_alive && reply->len == line->in.len && !line->is_writing;
 
     uv_timer_stop(&line->timer);
     call->status = reply->status;
@@ -158,7 +161,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 /* What a failed write means is seen by the read. */
 static void on_written(uv_write_t *write, int status)
 {
-    (void)write, (void)status;
+    struct line *line = write->data;
+
+    (void)status;
+    line->is_writing = false;
 }
 
 static void send_call(struct line *line)
@@ -168,6 +174,8 @@ static void send_call(struct line *line)
     line->state = LINE_WAITING;
     buf_init(&line->in, HTTP_REPLY_HEAD_BYTES_MAX + HTTP_REPLY_BODY_BYTES_MAX);
     uv_timer_start(&line->timer, on_deadline, line->call->timeout_ms, 0);
+    line->write.data = line;
+    line->is_writing = true;
     if (uv_write(&line->write, &line->socket.stream, &bytes, 1, on_written) < 0)
         give_up(line, RC_UNAVAILABLE);
 }

@@ -17,7 +17,7 @@
 enum { HTTP_CALLER_CONNECTIONS_MAX = 64 };
 
 struct http_call {
-    struct buf request; /* in: head and body */
+    struct buf request; /* in: head and body; the maker's again in done() */
     unsigned timeout_ms;
     void (*done)(struct http_call *call); /* called once, unless the server ends before */
     void *self;

@@ -283,7 +283,34 @@ static void an_unknown_method_is_told_the_known_ones(void **state)
     start(&f, patient());
     const char *answer = ask(&f, "PUT /echo HTTP/1.1\r\n" CLOSE);
     assert_int_equal(status_of(answer), 405);
-    assert_non_null(strstr(answer, "\r\nAllow: GET, POST\r\n"));
+    assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD, POST\r\n"));
+    stop(&f);
+}
+
+/* A body behind it would be read as the next answer of the connection. */
+static void head_is_answered_as_get_without_its_body(void **state)
+{
+    static const char *const PATHS[] = { "/echo", "/nothing", "/echo/1" };
+    static const int STATUSES[] = { 200, 404, 405 };
+    struct fixture f;
+    char request[64];
+    (void)state;
+
+    start(&f, patient());
+    int fd = dial(&f);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(request, sizeof(request), "HEAD %s HTTP/1.1\r\n" HOST "\r\n", PATHS[i]);
+        say(fd, request);
+        const char *answer = hear(fd, "\r\n\r\n");
+        assert_int_equal(status_of(answer), STATUSES[i]);
+        assert_null(strstr(answer, "Content-Length: 0\r\n"));
+        assert_string_equal(body_of(answer), "");
+    }
+    say(fd, "GET /echo HTTP/1.1\r\n" CLOSE);
+    const char *answer = hear(fd, NULL);
+    assert_int_equal(status_of(answer), 200);
+    assert_string_equal(body_of(answer), "GET /echo ");
+    close(fd);
     stop(&f);
 }
 
@@ -683,6 +710,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_requests_get_their_status_and_the_connection_is_closed),
         cmocka_unit_test(an_unknown_method_is_told_the_known_ones),
+        cmocka_unit_test(head_is_answered_as_get_without_its_body),
         cmocka_unit_test(a_connection_is_kept_and_pipelined_requests_are_answered_in_order),
         cmocka_unit_test(ten_thousand_pipelined_requests_do_no_harm),
         cmocka_unit_test(a_body_is_asked_for_when_the_client_waits_for_that),

@@ -5,6 +5,7 @@
 #include "serve/http/http_status.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum { LINGER_MS = 2000 }; /* for the client to read its answer before the socket closes */
@@ -106,6 +107,13 @@ static void on_written(uv_write_t *write, int status)
     http_server_end_if_drained(server);
 }
 
+/* HEAD asks for the head that GET would get: whatever is answered, no body follows, since the
+ * client would read it as the next answer (RFC 9110, 9.3.2). */
+static bool is_head(const struct http_exchange *x)
+{
+    return str_is(x->request->method, "HEAD");
+}
+
 static size_t write_head(struct http_connection *c, const struct http_exchange *x)
 {
     char retry[32] = "";
@@ -133,9 +141,10 @@ void http_connection_answer(struct http_connection *c)
         c->keep_alive = false;
     uv_buf_t parts[2] = { uv_buf_init(c->answer_head, (unsigned)write_head(c, x)),
                           uv_buf_init(x->body.at, (unsigned)x->body.len) };
+    bool has_body = x->body.len > 0 && !is_head(x);
     enter(c, HTTP_STATE_ANSWERING, c->server->config.write_ms);
     c->write.data = c;
-    if (uv_write(&c->write, &c->socket.stream, parts, x->body.len ? 2 : 1, on_written) < 0)
+    if (uv_write(&c->write, &c->socket.stream, parts, has_body ? 2 : 1, on_written) < 0)
         http_connection_close(c);
 }
 
@@ -196,10 +205,11 @@ static const struct http_route *find_route(struct http_exchange *x,
         const struct http_route *route = &routes->at[i];
         if (!http_route_match(route->path, x->request->path, x->params, HTTP_PARAMS_MAX))
             continue;
-        if (str_is(x->request->method, route->method))
+        bool is_get = strcmp(route->method, "GET") == 0;
+        if (str_is(x->request->method, route->method) || (is_get && is_head(x)))
             return route;
-        len += (size_t)snprintf(x->allow + len, sizeof(x->allow) - len, "%s%s", len ? ", " : "",
-                                route->method);
+        len += (size_t)snprintf(x->allow + len, sizeof(x->allow) - len, "%s%s%s", len ? ", " : "",
+                                route->method, is_get ? ", HEAD" : "");
         ASSERT(len < sizeof(x->allow));
     }
     return NULL;

@@ -140,20 +140,57 @@ static void parent_of(const char *path, char dir[FS_PATH_MAX])
         snprintf(dir, FS_PATH_MAX, "%.*s", len ? (int)len : 1, path);
 }
 
+/* One that was removed before it was locked was taken for a dead writer's: *ret_is_gone. */
+static enum rc lock_temporary(int fd, const char *path, bool *ret_is_gone, struct err *err)
+{
+    struct stat status;
+
+    if (flock(fd, LOCK_EX) != 0)
+        return fail("lock", path, err);
+    if (fstat(fd, &status) != 0)
+        return fail("stat", path, err);
+    *ret_is_gone = status.st_nlink == 0;
+    return RC_OK;
+}
+
+enum rc fs_open_temporary(const char *prefix, char ret_path[FS_PATH_MAX], int *ret_fd,
+                          struct err *err)
+{
+    bool is_gone = true;
+
+    while (is_gone) {
+        CLEANUP(close_fdp) int fd = -1;
+        int path_len = snprintf(ret_path, FS_PATH_MAX, "%s.tmp-XXXXXX", prefix);
+
+        if (path_len >= FS_PATH_MAX)
+            return err_set(err, RC_LIMIT, "path of %d bytes, at most %d", path_len,
+                           FS_PATH_MAX - 1);
+        fd = mkostemp(ret_path, O_CLOEXEC);
+        if (fd < 0)
+            return fail("create", ret_path, err);
+        enum rc rc = lock_temporary(fd, ret_path, &is_gone, err);
+        if (rc) {
+            unlink(ret_path);
+            return rc;
+        }
+        if (!is_gone) {
+            *ret_fd = fd;
+            fd = -1;
+        }
+    }
+    return RC_OK;
+}
+
 enum rc fs_write_atomic(const char *path, const void *bytes, size_t len, unsigned mode,
                         struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
     char temporary[FS_PATH_MAX], dir[FS_PATH_MAX];
-    int path_len = snprintf(temporary, sizeof(temporary), "%s.tmp-XXXXXX", path);
+    enum rc rc = fs_open_temporary(path, temporary, &fd, err);
 
-    if (path_len >= FS_PATH_MAX)
-        return err_set(err, RC_LIMIT, "path of %d bytes, at most %d", path_len, FS_PATH_MAX - 1);
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return fail("create", temporary, err);
-
-    enum rc rc = write_temporary(fd, path, bytes, len, mode, err);
+    if (rc)
+        return rc;
+    rc = write_temporary(fd, path, bytes, len, mode, err);
     if (!rc) {
         FAILPOINT("fs.synced");
         if (rename(temporary, path) != 0)
@@ -281,18 +318,26 @@ enum rc fs_remove_tree(const char *path, struct err *err)
     return rmdir(path) == 0 ? RC_OK : fail("remove", path, err);
 }
 
+static enum rc remove_unless_locked(int dir_fd, const char *name, struct err *err)
+{
+    CLEANUP(close_fdp) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return RC_OK; /* it is gone, it is no file of ours, or its writer lives */
+    return unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT ? RC_OK : fail("remove", name, err);
+}
+
 enum rc fs_remove_temporaries(const char *path, struct err *err)
 {
     CLEANUP(close_dirp) DIR *dir = opendir(path);
+    enum rc rc = RC_OK;
 
     if (!dir)
         return fail("open", path, err);
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        bool is_temporary = strstr(entry->d_name, ".tmp-") != NULL;
-        if (is_temporary && unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno != ENOENT)
-            return fail("remove temporaries of", path, err);
-    }
-    return RC_OK;
+    for (struct dirent *entry; !rc && (entry = readdir(dir));)
+        if (strstr(entry->d_name, ".tmp-"))
+            rc = remove_unless_locked(dirfd(dir), entry->d_name, err);
+    return rc;
 }
 
 bool fs_exists(const char *path)

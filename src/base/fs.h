@@ -3,7 +3,8 @@
  *
  * fs_write_atomic() is the one way a file comes into being: temporary in the same folder, write,
  * fsync, rename, fsync of the folder. A crash leaves the old file, the new file, or a temporary
- * "*.tmp-*" that fs_remove_temporaries() cleans up. A failpoint stands between each pair of steps:
+ * "*.tmp-*", which its writer had locked: fs_remove_temporaries() removes those that nobody has
+ * locked any more. A failpoint stands between each pair of steps:
  * fs.created, fs.written, fs.synced, fs.renamed (base/failpoint.h). A failed fsync is never tried
  * again; when that of the folder fails, the new file is there but may not outlive a power cut.
  */
@@ -38,6 +39,12 @@ MUST_CHECK enum rc fs_sync_dir(const char *path, struct err *err);
 MUST_CHECK enum rc fs_remove(const char *path,
                              struct err *err); /* a file; fine when it is not there */
 MUST_CHECK enum rc fs_remove_tree(const char *path, struct err *err); /* never follows links */
+
+/* Makes and locks "<prefix>.tmp-<6 letters>", mode 0600, for reading and writing. The caller closes
+ * *ret_fd; both are set on RC_OK only. RC_IO, RC_FULL, RC_LIMIT (path). */
+MUST_CHECK enum rc fs_open_temporary(const char *prefix, char ret_path[FS_PATH_MAX], int *ret_fd,
+                                     struct err *err);
+/* Temporaries of a folder whose writers died. */
 MUST_CHECK enum rc fs_remove_temporaries(const char *dir, struct err *err);
 bool fs_exists(const char *path);
 

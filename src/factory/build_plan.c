@@ -198,6 +198,8 @@ enum rc build_find_paths(struct build *b, struct err *err)
     char name[64];
     enum rc rc = fs_make_dirs(b->o->builds_dir, err);
 
+    if (rc == RC_OK)
+        rc = fs_remove_temporaries(b->o->builds_dir, err); /* checkpoints of killed builds */
     if (rc)
         return rc;
     snprintf(name, sizeof(name), "%.16s.db", b->id.hex);

@@ -3,12 +3,9 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,36 +51,6 @@ bool artifact_exists(const struct artifact_store *store, const struct digest *di
     return fs_exists(path);
 }
 
-/* A temporary that nobody has locked belongs to a writer that died. */
-static void remove_if_abandoned(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (fd < 0)
-        return;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        unlink(path); /* best effort: it only takes up room */
-    close(fd);
-}
-
-static enum rc remove_abandoned(const char *dir_path, struct err *err)
-{
-    DIR *dir = opendir(dir_path);
-    struct dirent *entry;
-    char path[FS_PATH_MAX];
-
-    if (!dir)
-        return fail("list", dir_path, err);
-    while ((entry = readdir(dir))) {
-        if (!strstr(entry->d_name, ".tmp-"))
-            continue;
-        if (snprintf(path, sizeof(path), "%s/%s", dir_path, entry->d_name) < (int)sizeof(path))
-            remove_if_abandoned(path);
-    }
-    closedir(dir);
-    return RC_OK;
-}
-
 enum rc artifact_store_open(const char *root, struct artifact_store **ret_store, struct err *err)
 {
     CLEANUP(artifact_store_closep) struct artifact_store *store = mem_alloc(sizeof(*store));
@@ -96,7 +63,7 @@ enum rc artifact_store_open(const char *root, struct artifact_store **ret_store,
     enum rc rc = fs_make_dirs(store->dir, err);
     if (rc)
         return rc;
-    rc = remove_abandoned(store->dir, err);
+    rc = fs_remove_temporaries(store->dir, err);
     if (rc)
         return rc;
 
@@ -111,31 +78,6 @@ void artifact_store_close(struct artifact_store *store)
 
 /* Writing */
 
-/* Opens and locks a temporary. One that was removed between the two calls was taken for abandoned.
- */
-static enum rc open_temporary(struct artifact_writer *writer, struct err *err)
-{
-    struct stat status = { 0 };
-
-    while (status.st_nlink == 0) {
-        uint64_t number;
-
-        if (writer->fd >= 0)
-            close(writer->fd);
-        random_bytes(&number, sizeof(number));
-        snprintf(writer->path, sizeof(writer->path), "%s/incoming.tmp-%016" PRIx64,
-                 writer->store->dir, number);
-        writer->fd = open(writer->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (writer->fd < 0)
-            return fail("create", writer->path, err);
-        if (flock(writer->fd, LOCK_EX) != 0)
-            return fail("lock", writer->path, err);
-        if (fstat(writer->fd, &status) != 0)
-            return fail("stat", writer->path, err);
-    }
-    return RC_OK;
-}
-
 enum rc artifact_begin(struct artifact_store *store, struct artifact_writer **ret_writer,
                        struct err *err)
 {
@@ -146,9 +88,13 @@ enum rc artifact_begin(struct artifact_store *store, struct artifact_writer **re
     writer->store = store;
     writer->fd = -1;
     sha256_init(&writer->hash);
-    enum rc rc = open_temporary(writer, err);
-    if (rc)
+    char incoming[FS_PATH_MAX];
+    snprintf(incoming, sizeof(incoming), "%s/incoming", store->dir);
+    enum rc rc = fs_open_temporary(incoming, writer->path, &writer->fd, err);
+    if (rc) {
+        writer->path[0] = '\0';
         return rc;
+    }
 
     *ret_writer = TAKE(writer);
     return RC_OK;

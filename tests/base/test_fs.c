@@ -191,6 +191,20 @@ static void temporaries_of_a_crash_are_removed(void **state)
     assert_content(f, "kept");
 }
 
+static void a_temporary_whose_writer_lives_stays(void **state)
+{
+    struct fixture *f = *state;
+    char path[FS_PATH_MAX];
+    int fd;
+
+    assert_int_equal(fs_open_temporary(f->path, path, &fd, &f->err), RC_OK);
+    assert_int_equal(fs_remove_temporaries(f->dir, &f->err), RC_OK);
+    assert_true(fs_exists(path));
+    close(fd);
+    assert_int_equal(fs_remove_temporaries(f->dir, &f->err), RC_OK);
+    assert_false(fs_exists(path));
+}
+
 static void a_lock_has_one_holder_and_names_it(void **state)
 {
     struct fixture *f = *state;
@@ -217,6 +231,7 @@ int main(void)
         FS_TEST(only_regular_files_within_the_limit_are_read),
         FS_TEST(folders_are_made_and_removed_without_following_links),
         FS_TEST(temporaries_of_a_crash_are_removed),
+        FS_TEST(a_temporary_whose_writer_lives_stays),
         FS_TEST(a_lock_has_one_holder_and_names_it),
     };
     return cmocka_run_group_tests_name("base/fs", tests, NULL, NULL);

@@ -40,6 +40,7 @@ def at_every_failpoint_of_a_build_the_next_start_ends_in_the_same_version(world)
             assert died.status == -signal.SIGKILL, (crash, died.status, died.err)
             world.shoal("build", "support/triage", cwd=folder)
             assert parts(world, folder) == alone, crash
+            assert not list(folder.rglob("*.tmp-*")), crash
 
 
 @story
